@@ -162,7 +162,7 @@ export interface E2ee {
 }
 
 const SENDERS_MAX = 2_000;
-/** How many messages are remembered, to notice that one is shown twice or without its edit. */
+/** How many messages are remembered, to notice that one is shown twice. */
 const MESSAGES_MAX = 20_000;
 
 /** Sets a value, and forgets the oldest one if there are too many. */
@@ -191,6 +191,7 @@ interface OutgoingRecord {
 const KEPT_AFTER_ANSWER = 7 * 86_400_000;
 const OUTGOING = 'outgoing:';
 
+const versionKey = (conversationId: string, messageId: string) => `version:${conversationId}:${messageId}`;
 const outgoingKey = (clientMessageId: string, version: number) => `${OUTGOING}${clientMessageId}:${version}`;
 
 /** Opens the encryption of an account. Each tab can have its own object with the same storage. */
@@ -223,8 +224,8 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   const senders = new Map<string, Promise<Certificate>>();
   /** Which message has which idempotency key, to notice that a message is shown twice. */
   const seen = new Map<string, string>();
-  /** The highest version of each message that was opened. */
-  const versions = new Map<string, number>();
+  /** The highest version of each edited message that was opened, by conversations and messages. */
+  const versions = new Map<string, Promise<Map<string, number>>>();
 
   function requireOpen(): void {
     if (isClosed) throw new E2eeError('CLOSED', 'The encryption was closed.');
@@ -242,6 +243,19 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       reading = trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey), user.id);
       senders.set(name, reading);
       reading.catch(() => senders.delete(name));
+    }
+    return reading;
+  }
+
+  function versionsIn(conversationId: string): Promise<Map<string, number>> {
+    let reading = versions.get(conversationId);
+    if (!reading) {
+      const prefix = versionKey(conversationId, '');
+      reading = storage
+        .list(prefix)
+        .then((found) => new Map([...found].map(([key, version]) => [key.slice(prefix.length), version as number])));
+      versions.set(conversationId, reading);
+      reading.catch(() => versions.delete(conversationId));
     }
     return reading;
   }
@@ -349,12 +363,15 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
         // The server can have been restored from a backup, so that the epoch was begun twice.
         opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch, true));
       }
-      checkPlace(message, opened);
+      await checkPlace(message, opened);
       return { ...opened, sender };
     }
 
     /** Checks what the content says about the message, and what only several messages show. */
-    function checkPlace(message: EncryptedMessage, { content, version }: { content: Content; version: number }): void {
+    async function checkPlace(
+      message: EncryptedMessage,
+      { content, version }: { content: Content; version: number },
+    ): Promise<void> {
       const tampered = (what: string) => new E2eeError('TAMPERED', what);
       const { replyTo, editedAt, encrypted, clientMessageId } = message;
       if (replyTo && replyTo.id !== content.replyToId) {
@@ -365,9 +382,12 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const known = seen.get(key);
       if (known !== undefined && known !== message.id) throw tampered('The server shows the message twice.');
       remember(seen, key, message.id);
-      if (version < (versions.get(message.id) ?? 0))
-        throw tampered('The server has taken back an edit of the message.');
-      remember(versions, message.id, version);
+      const edited = await versionsIn(id);
+      const latest = edited.get(message.id) ?? 1;
+      if (version < latest) throw tampered('The server has taken back an edit of the message.');
+      if (version === latest) return;
+      edited.set(message.id, version);
+      await storage.write({ [versionKey(id, message.id)]: version });
     }
 
     return {

@@ -143,7 +143,36 @@ describe('a server that has keys of its own', () => {
   });
 });
 
+it('a server cannot take back an edit, also after the device was restarted', async () => {
+  const { server, alice, bob, id, messages } = await scene();
+  const [message] = messages;
+  const before = structuredClone(message);
+  const key = message.clientMessageId as string;
+  const encrypted = await alice.e2ee.conversation(id).encrypt(key, { text: 'edited' }, { version: 2 });
+  await server.executeAs('alice')('mutation EditMessage', { input: { messageId: message.id, encrypted } });
+  expect((await bob.e2ee.conversation(id).open(message)).content.text).toBe('edited');
+  const restarted = await openClient(server, 'bob', { storage: bob.storage });
+  await expect(restarted.e2ee.conversation(id).open(before)).rejects.toMatchObject({ code: 'TAMPERED' });
+  expect((await restarted.e2ee.conversation(id).open(message)).content.text).toBe('edited');
+});
+
 describe('a server that adds users', () => {
+  it('cannot return to an epoch with a removed user without a notice', async () => {
+    const noticed: string[] = [];
+    const { server, alice, conversation, id } = await scene({ onMemberAdded: (_, userId) => noticed.push(userId) });
+    const eve = await setUp(server, 'eve');
+    conversation.members.add('eve');
+    await eve.e2ee.conversation(id).synchronize();
+    await alice.e2ee.conversation(id).send({ text: 'with Eve' });
+    const backup = structuredClone({ ...conversation });
+    conversation.members.delete('eve');
+    await alice.e2ee.conversation(id).send({ text: 'without Eve' });
+    expect(noticed).toEqual(['eve']);
+    Object.assign(conversation, backup);
+    await alice.e2ee.conversation(id).send({ text: 'after the return' });
+    expect(noticed).toEqual(['eve', 'eve']);
+  });
+
   it('cannot add a third one to a direct conversation, nor have keys sealed for them', async () => {
     const { server, alice, bob, conversation, id, messages } = await scene({}, 'DIRECT');
     const mallory = await setUp(server, 'mallory');
