@@ -96,6 +96,30 @@ describe.each(modes)('encryption between real nodes in %s mode', (mode) => {
     expect(await textsOf(await recover(laptop, 1), id)).toEqual(['edited', 'from Ben', 'from the phone']);
   });
 
+  it('a member who stores a commit and a group info that nobody can read keeps nobody from sending', async () => {
+    const [ana, ben, cleo] = await registerAll(nodes[0].url, 'ana', 'ben', 'cleo');
+    const [first, second, third] = [await setUp(ana), await setUp(ben, 1), await setUp(cleo)];
+    const id = await createGroup(ana, [ben, cleo]);
+    await first.e2ee.conversation(id).enable();
+    await send(first, id, 'before');
+    await third.e2ee.conversation(id).synchronize();
+    const GROUP = `query ($id: ID!) {
+      node(id: $id) { ... on Conversation { encryptionGroup { generation epoch } } } viewer { devices { id } }
+    }`;
+    const { node, viewer } = await cleo.ask(GROUP, { id });
+    const { generation, epoch } = node.encryptionGroup;
+    const garbage = { commit: 'AAAA', groupInfo: 'AAAA' };
+    const input = { conversationId: id, deviceId: viewer.devices[0].id, generation, epoch, ...garbage };
+    await attempt(cleo, 'commitGroup', input);
+    expect((await cleo.ask(GROUP, { id })).node.encryptionGroup).toEqual({ generation, epoch: epoch + 1 });
+    await send(second, id, 'after');
+    await send(first, id, 'and again');
+    expect((await cleo.ask(GROUP, { id })).node.encryptionGroup.generation).toBe(generation + 1);
+    for (const opened of [first, second, third]) {
+      expect(await textsOf(opened, id)).toEqual(['before', 'after', 'and again']);
+    }
+  });
+
   it('members who enable, join and send at once on two nodes read everything', async () => {
     const people = await registerAll(nodes[0].url, 'ana', 'ben', 'cleo', 'dan', 'eva', 'finn');
     const opened = await Promise.all(people.map((person, index) => setUp(person, index % 2)));
