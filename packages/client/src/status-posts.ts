@@ -185,7 +185,7 @@ export function createStatusPosts(
       await save(clientStatusId, undefined);
       if (uploadId !== undefined) await media.remove(uploadId);
     },
-    /** Keeps a status that the server has deleted because of its file, so that the user learns it. */
+    /** Keeps a status that the server has deleted because of its file, so that the user can be shown the reason. */
     async reject(id: string, { text, style, createdAt }: Pick<Stored, 'text' | 'style' | 'createdAt'>): Promise<void> {
       const error = { code: 'REJECTED', message: 'The server has rejected this file.' };
       const rest = { audience: undefined, uploadId: undefined, order: Date.parse(createdAt), isRejected: true };

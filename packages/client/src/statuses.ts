@@ -67,7 +67,7 @@ export type StatusAudience = AudienceFieldsFragment;
 export interface StatusSettings {
   /** The audience of the next statuses. */
   audience: StatusAudience;
-  /** Whether authors learn that the user has viewed their statuses, and the user learns who has viewed theirs. */
+  /** Whether the user's views are reported to authors. If not, the user cannot see who has viewed their own statuses. */
   viewsReported: boolean;
 }
 
@@ -100,8 +100,8 @@ export interface Statuses extends Readable<StatusFeed> {
   /** Deletes a status of the user. */
   delete(statusId: string): Promise<void>;
   /**
-   * Marks a status as viewed, when it has been displayed. The server learns it once, also if the page is closed before; marks
-   * that are made within a short time are sent together.
+   * Marks a status as viewed, when it has been displayed. The mark is sent to the server once, even if the page is closed
+   * before; marks that are made within a short time are sent together.
    */
   markViewed(statusId: string): void;
   /** Who has viewed a status of the user. The list is current while it has a subscriber. */
