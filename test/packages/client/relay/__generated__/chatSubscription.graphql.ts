@@ -1,5 +1,5 @@
 /**
- * @generated SignedSource<<53d0c392acbe0868c8437c3a2bcde41b>>
+ * @generated SignedSource<<38574c48d8808f55d2cf81c5d6f92733>>
  * @lightSyntaxTransform
  */
 
@@ -8,7 +8,7 @@
 // @ts-nocheck
 
 import type { ConcreteRequest } from 'relay-runtime';
-export type MessageEventType = "CAUGHT_UP" | "CHECKPOINT" | "DELETED" | "EDITED" | "ERASED" | "MEDIA" | "PINNED" | "REACTED" | "SENT" | "UNPINNED" | "%future added value";
+export type MessageEventType = "CAUGHT_UP" | "CHECKPOINT" | "COMMITTED" | "DELETED" | "EDITED" | "ERASED" | "MEDIA" | "PINNED" | "REACTED" | "SENT" | "UNPINNED" | "%future added value";
 export type chatSubscription$variables = {
   after?: string | null | undefined;
 };
