@@ -3,7 +3,7 @@ import { errorCodes } from '../../src/core/errors.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
 import { type Operation, type TextPlace, textPlaces } from '../support/generate.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
 /** Texts that would have an effect if they were interpreted. */
@@ -30,7 +30,7 @@ const hostile: Record<string, string> = {
 
 const allowed: string[] = errorCodes.filter((code) => code !== 'INTERNAL_SERVER_ERROR');
 
-describe.each(modes)('hostile texts in %s mode', (mode) => {
+describe.each(detailModes)('hostile texts in %s mode', (mode) => {
   let node: RunningNode;
   let witness: Person;
   let friend: Person;
