@@ -6,7 +6,7 @@ import { mediaStore } from '../../src/domain/media/media.files.js';
 import { bucketOf } from '../../src/domain/media/media.settings.js';
 import { deleteOrphans, verifyMedia } from '../../src/domain/media/media.verify.js';
 import { mediaWorker } from '../../src/domain/media/media.worker.js';
-import type { MediaStore } from '../../src/infra/media/store.js';
+import type { DirectUploads, MediaStore } from '../../src/infra/media/store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type FakeClamd, startClamd, VIRUS } from '../support/clamd.js';
 import { eventually, type Json, type Person, registerAll } from '../support/client.js';
@@ -185,6 +185,30 @@ describe('attachments in S3', () => {
     expect(again.missingParts).toHaveLength(1);
     await putPart(node.url, bytes, again.missingParts[0]);
     expect((await complete(ada, attachment.id)).errors).toBeUndefined();
+  });
+
+  it('leave no upload in the bucket that a node had begun when it was killed', async () => {
+    const bytes = Buffer.from('hello');
+    for (const isKilledAgain of [false, true]) {
+      const input = { clientUploadId: `killed ${isKilledAgain}` };
+      const { attachment } = await createUpload(ada, bytes, input);
+      const key = await keyOf(attachment.id);
+      // The node was killed before it had stored the upload.
+      await node.deps.database.db.attachment.update({ where: { storeKey: key }, data: { storeUploadId: null } });
+      const { missingParts } = await createUpload(ada, bytes, input);
+      await putPart(node.url, bytes, missingParts[0]);
+      expect(storedOf(key)).toEqual(['upload in parts', 'upload in parts']);
+      if (isKilledAgain) {
+        // Another one was killed when the bucket had completed the upload.
+        const { uploads } = mediaStore.of(node.deps) as MediaStore & { uploads: DirectUploads };
+        const row = await node.deps.database.db.attachment.findUniqueOrThrow({ where: { storeKey: key } });
+        const id = row.storeUploadId ?? '';
+        await uploads.complete(key, id, (await uploads.received(key, id)) ?? []);
+      }
+      expect((await complete(ada, attachment.id)).errors).toBeUndefined();
+      await eventually('it is ready', async () => (await attachmentOf(ada, attachment.id)).state === 'READY');
+      expect(storedOf(key)).toEqual(['upload']);
+    }
   });
 
   it('leave nothing in the bucket when the account of the sender is deleted', async () => {

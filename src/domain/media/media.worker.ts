@@ -7,6 +7,7 @@ import { ScannerUnavailable, type VirusScanner } from '../../infra/media/clamd.j
 import { StoreUnavailable } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
+import { isDirect } from './direct-uploads.js';
 import { deleteOrdered, orderDeletions } from './media.deletions.js';
 import { mediaStore, virusScanner } from './media.files.js';
 import { attachmentDone } from './media.outcome.js';
@@ -94,6 +95,8 @@ function createMediaWorker(deps: Deps): MediaWorker {
         return await fail(claimed, result.reason, RETRY_MS);
       }
       if (result.state !== 'READY') return await reject(id, result.reason);
+      // A node that was killed after it had begun an upload, and before this was stored, has left it in the bucket.
+      if (isDirect(files)) await files.uploads.abortAll(storeKey);
       counts.ready += 1;
       const isStored = await attachmentDone(deps, id, factsToStore(result));
       // It was deleted while it was processed, perhaps before its new files were stored.

@@ -86,6 +86,7 @@ export function createS3Store(
       return id;
     },
     abort: (key, uploadId) => deleteObject(uploadKey(key), { uploadId }),
+    abortAll,
     partUrl: (key, uploadId, { number, byteSize }, headers) =>
       client.presign(
         {
@@ -149,6 +150,10 @@ export function createS3Store(
     for await (const page of objectPages({ prefix: objectKey(key, '') })) {
       await Promise.all(elementsOf(page, 'Contents').map((object) => deleteObject(textOf(object, 'Key'))));
     }
+    await abortAll(key);
+  }
+
+  async function abortAll(key: string): Promise<void> {
     // With the whole key as prefix, because some servers find no uploads with a shorter one.
     for await (const page of uploadPages({ prefix: uploadKey(key) })) {
       for (const upload of elementsOf(page, 'Upload')) {

@@ -75,6 +75,8 @@ export interface DirectUploads {
   begin(key: string): Promise<string>;
   /** Ends an upload with its parts. Does nothing if there is no such upload. */
   abort(key: string, uploadId: string): Promise<void>;
+  /** Ends all uploads of this key with their parts. */
+  abortAll(key: string): Promise<void>;
   /** The URL to which a client sends a part for some time, with these headers. It accepts exactly its number of bytes. */
   partUrl(key: string, uploadId: string, part: Part, headers: Readonly<Record<string, string>>): Promise<string>;
   /**
