@@ -42,7 +42,8 @@ export default function StatusStrip() {
           <button
             type="button"
             className={own.length > 0 ? styles.plus : styles.entry}
-            aria-label={text.add}
+            // The visible text is a part of the name.
+            aria-label={own.length > 0 ? text.add : `${text.own}: ${text.add}`}
             title={text.add}
             aria-haspopup="dialog"
             onClick={() => setOpened({ what: 'composer' })}
