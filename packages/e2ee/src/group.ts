@@ -339,7 +339,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     } catch (error) {
       if (!isRejection(error)) throw error;
       await write(id, record, rest);
-      // The group can contain somebody who is no member.
+      // The group can contain users who are not members.
       comparedAt.delete(id);
       const isOfOthers = /^input\.(sealedKeys|addedDeviceIds|removedDeviceIds)/.test(String(fieldOf(error)));
       if (isAbsent(error) && !isOfOthers) {
@@ -474,7 +474,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
 
   /**
    * The signature keys of members of the group that are not devices of the same user for the server. A member could add such a key, which
-   * nobody would remove together with the devices of its user, or in the name of somebody who is no member.
+   * nobody would remove together with the devices of its user, or with the id of a user who is not a member.
    */
   async function unknownOf(device: OwnDevice, { members }: MlsView, { devices = [] }: ApiGroup): Promise<Bytes[]> {
     const owners = new Map(devices.map(({ signatureKey, user }) => [signatureKey, user.id]));

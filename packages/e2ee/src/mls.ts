@@ -239,7 +239,7 @@ export async function createMls(authenticate: Authenticate) {
     });
     const { sender } = content;
     const isMember = sender.senderType === 'member';
-    if (!isMember && sender.senderType !== 'new_member_commit') throw invalid('The committer is no member.');
+    if (!isMember && sender.senderType !== 'new_member_commit') throw invalid('The committer is not a member.');
     const leaf = isMember ? leafAt(state.ratchetTree, sender.leafIndex) : path?.leafNode;
     if (!leaf) throw invalid('The commit has no committer.');
     if (path && !equal(path.leafNode.signaturePublicKey, leaf.signaturePublicKey)) {

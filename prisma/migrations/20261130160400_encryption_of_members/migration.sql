@@ -1,4 +1,4 @@
--- The devices of a user who is no longer a member must leave the group, and those of a member need not.
+-- The devices of a user must leave the group when the user stops being a member, and stay in it when the user is a member again.
 CREATE FUNCTION mark_devices_of_member() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'DELETE' THEN

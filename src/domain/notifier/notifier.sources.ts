@@ -33,7 +33,7 @@ export interface NotificationSource {
    *   occurrence per user, subject and actor), collapse_id uuid (occurrences with the same one are one notification),
    *   conversation_id uuid, seq int (the message to show, or null), at timestamptz
    *
-   * The source need not exclude the actor, users who are no members or cannot see the message, and those who do not want
+   * The source need not exclude the actor, users who are not members or cannot see the message, and those who do not want
    * to be notified: the notifier does. The work must be bounded for each change, however many members there are.
    */
   occurrences(deps: SourceDeps): Prisma.Sql;

@@ -304,7 +304,7 @@ export interface DuePush {
   count: number;
   /** Their numbers: the newest ones, if there are many. */
   seqs: number[];
-  /** Up to which message the user has read the conversation, or cannot see it. Null if they are no member. */
+  /** Up to which message the user has read the conversation, or cannot see it. Null if they are not a member. */
   readSeq: number | null;
   /** Whether there are messages that are left out because one of the two users has blocked the other. */
   isBlocked: boolean;
