@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef } from 'react';
+import { type KeyboardEvent, type ReactNode, useLayoutEffect, useRef } from 'react';
 import { Icon } from './icon.tsx';
 import styles from './popover.module.css';
 
@@ -56,7 +56,8 @@ export function Popover({
   }, [anchor]);
   const close = useRef(onClose);
   close.current = onClose;
-  useEffect(() => {
+  // Not a passive effect, which would be undone after the next frame: until then, the next Escape would be lost.
+  useLayoutEffect(() => {
     // The browser's own way of closing would end a menu that a long press has opened as soon as the finger is lifted.
     const onPointerDown = (event: PointerEvent) => {
       if (!ref.current?.contains(event.target as Node)) close.current();
