@@ -66,7 +66,10 @@ const environments = {
   },
 };
 
-/** Tests with which `npm test` would take longer than five minutes: they start many processes, or repeat attacks. */
+/**
+ * Tests with which `npm test` would take longer than five minutes: they start many processes, repeat attacks, or wait for
+ * timeouts, retries and other tabs.
+ */
 const longRuns = [
   'test/faults/',
   'test/attacks/',
@@ -74,11 +77,19 @@ const longRuns = [
   'test/first-run.test.ts',
   'test/seed.test.ts',
   'test/role.test.ts',
+  'test/clients/follow.test.ts',
   'test/clients/templates.test.ts',
+  'test/domain/media.s3.test.ts',
+  'test/domain/summary/written.test.ts',
   'test/packages/client/examples.test.ts',
+  'test/packages/client/recovery.test.ts',
   'test/packages/client/relay.test.ts',
+  'test/packages/client/tabs.test.ts',
   'test/packages/e2ee/browser.test.ts',
+  'test/packages/e2ee/nodes.test.ts',
   'test/packages/e2ee/openmls.test.ts',
+  'test/server/memory-limits.test.ts',
+  'test/server/request-time.test.ts',
 ];
 
 /** Tests that try many cases: `npm run test:exhaustive` runs them in their long form. */
