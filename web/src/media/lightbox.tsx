@@ -5,6 +5,7 @@ import { useScreenText } from '../locales/screens.ts';
 import { usePane } from '../pane.ts';
 import { useReadable } from '../parley.ts';
 import { IconButton } from '../shell/button.tsx';
+import fullScreen from '../shell/full-screen.module.css';
 import { Icon } from '../shell/icon.tsx';
 import styles from './lightbox.module.css';
 import { MediaIcon } from './media-icon.tsx';
@@ -54,7 +55,7 @@ export default function Lightbox({ id, list, onClose }: { id: string; list?: rea
   return (
     <dialog
       ref={dialog}
-      className={styles.lightbox}
+      className={`${fullScreen.screen} ${styles.lightbox}`}
       aria-label={text.image}
       onClose={onClose}
       onKeyDown={onKeyDown}

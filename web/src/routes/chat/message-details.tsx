@@ -5,6 +5,7 @@ import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
+import sections from '../../shell/sections.module.css';
 import { useTimes } from '../../shell/time.ts';
 import styles from './message-details.module.css';
 import { MessageText } from './message-text.tsx';
@@ -31,7 +32,7 @@ export default function MessageDetails({ message, onClose }: { message: Message;
   const edits = details?.edits?.nodes ?? [];
   return (
     <Dialog title={pane.details} onClose={onClose}>
-      <div className={styles.details} aria-busy={!details && error === ''}>
+      <div className={`${sections.sections} ${styles.details}`} aria-busy={!details && error === ''}>
         {error !== '' && <p role="alert">{error}</p>}
         {!details && error === '' && <p role="status">{app.loading}</p>}
         <Section title={text.sentAt}>

@@ -4,6 +4,7 @@ import { MessageNotifiedDocument, type MessageNotifiedQuery } from '../../genera
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Dialog } from '../../shell/dialog.tsx';
+import sections from '../../shell/sections.module.css';
 import { useTimes } from '../../shell/time.ts';
 import styles from './message-notified.module.css';
 
@@ -33,7 +34,7 @@ export default function MessageNotified({ message, onClose }: { message: Message
   const isLoading = trace === undefined && error === '';
   return (
     <Dialog title={pane.notified} onClose={onClose}>
-      <div className={styles.notified} aria-busy={isLoading}>
+      <div className={`${sections.sections} ${styles.notified}`} aria-busy={isLoading}>
         {error !== '' && <p role="alert">{error}</p>}
         {isLoading && <p role="status">{app.loading}</p>}
         {trace !== undefined && <Explanation trace={trace} />}

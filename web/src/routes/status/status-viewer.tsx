@@ -7,6 +7,7 @@ import { useParley, useReadable, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { IconButton } from '../../shell/button.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
+import fullScreen from '../../shell/full-screen.module.css';
 import { Icon } from '../../shell/icon.tsx';
 import { useMedia } from '../../shell/media.ts';
 import { useTimes } from '../../shell/time.ts';
@@ -101,7 +102,7 @@ export default function StatusViewer({
   return (
     <dialog
       ref={dialog}
-      className={styles.viewer}
+      className={`${fullScreen.screen} ${styles.viewer}`}
       aria-label={useScreenText().status.viewer(status?.author.displayName ?? '')}
       onClose={(event) => event.target === event.currentTarget && onClose()}
     >
