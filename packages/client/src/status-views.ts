@@ -6,6 +6,7 @@ import { MarkStatusesViewedDocument, StatusViewsDocument } from './generated/sta
 import { retryDelay } from './pause.js';
 import type { Request } from './request.js';
 import type { Readable } from './state.js';
+import type { Store } from './store.js';
 
 /** Who has viewed a status of the user. */
 export interface StatusViews {
@@ -21,6 +22,8 @@ export interface StatusViews {
 
 /** The prefix of the keys of views that have not been reported. What begins with `outbox` survives a new snapshot. */
 export const VIEW = 'outbox-view:';
+/** The key of a view that the user has reported since the page was loaded. */
+export const reportedKey = (store: Store, statusId: string) => `~status-viewed:${store.ownId()}:${statusId}`;
 /** How long views are collected, in milliseconds. */
 const COLLECTED = 300;
 /** How many views are reported at once, unless the server accepts fewer. */
@@ -69,7 +72,8 @@ export function createViewMarks({ store }: Context, request: Request) {
       }
       // The server will never accept them.
     }
-    await store.commit({ set: Object.fromEntries(keys.map((key) => [key, undefined])) });
+    const reported = keys.map((key) => [reportedKey(store, key.slice(VIEW.length)), true]);
+    await store.commit({ set: Object.fromEntries([...keys.map((key) => [key, undefined]), ...reported]) });
     return undefined;
   }
 

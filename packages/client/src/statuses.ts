@@ -26,7 +26,7 @@ import { pause, retryDelay } from './pause.js';
 import type { Request } from './request.js';
 import type { Readable } from './state.js';
 import { createStatusPosts, type NewStatus, type PendingStatus } from './status-posts.js';
-import { createViewLists, createViewMarks, type StatusViews, VIEW } from './status-views.js';
+import { createViewLists, createViewMarks, reportedKey, type StatusViews, VIEW } from './status-views.js';
 import type { Entity } from './storage.js';
 import { normalize } from './store.js';
 import { followViewerChanges } from './viewer-changes.js';
@@ -191,7 +191,7 @@ export const statusesOf: (parley: Parley) => Statuses = once((parley): Statuses 
 
   const get = (id: string) => state.get<Stored>(`${STATUS}${id}`);
   const known = () => state.get<Known>(KNOWN);
-  const isMarked = (id: string) => state.get(`${VIEW}${id}`) !== undefined;
+  const isMarked = (id: string) => state.get(`${VIEW}${id}`) || state.get(reportedKey(store, id));
 
   // ── which statuses are known, and until when ──
 

@@ -176,6 +176,42 @@ describe.each(modes)('the statuses of the client in %s mode', (mode) => {
     );
   });
 
+  itOnce('stay viewed if a list arrives that was read before the view was reported', async () => {
+    const [me, ann] = await registerAll(node.url, 'me', 'ann');
+    await befriend(me, ann);
+    const seen = await postStatus(ann, { text: 'a1' });
+    const proxy = await startProxy(portOf(node));
+    const mine = await signIn(openAlone({ url: urlOf(proxy.port) }), me);
+    let wasUnviewed = false;
+    const held = new Map<string, () => void>();
+    const { send: sendFrame } = WebSocket.prototype;
+    vi.spyOn(WebSocket.prototype, 'send').mockImplementation(function (this: WebSocket, ...args) {
+      const run = () => Reflect.apply(sendFrame, this, args);
+      const name = ['MarkStatusesViewed', 'OwnStatuses'].find((each) => String(args[0]).includes(`${each}`));
+      if (name) held.set(name, run);
+      else run();
+    });
+    mine.markViewed(seen.id);
+    await eventually('the view is on its way', () => held.has('MarkStatusesViewed'));
+    // So much happens without a connection that the client fetches everything again: first the list, then the own statuses.
+    held.clear();
+    proxy.pointTo(1);
+    proxy.cut();
+    await send(ann, await openDirect(ann, me), 'hello');
+    await trimChangeLog(node.deps.database.db, 0);
+    mine.subscribe(({ authors }) => {
+      wasUnviewed ||= authors.some(({ hasUnviewed }) => hasUnviewed);
+    });
+    proxy.pointTo(portOf(node));
+    await eventually('the list has arrived, and the view was not sent', () => held.size === 2);
+    expect(textsOf(mine)).toEqual([]);
+    held.get('MarkStatusesViewed')?.();
+    await eventually('the view is stored', async () => (await statusesOfAuthor(ann, 'viewCount'))[0]?.viewCount === 1);
+    held.get('OwnStatuses')?.();
+    await eventually('the list is shown', () => textsOf(mine).length === 1);
+    expect(wasUnviewed).toBe(false);
+  });
+
   itOnce('wait on this device while there is no connection, also when the page is closed', async () => {
     const [me, ann] = await registerAll(node.url, 'me', 'ann');
     await befriend(me, ann);
