@@ -303,8 +303,11 @@ class Replica {
     }
     if (type === 'JOINED') {
       const { data, errors } = await this.person.request(ONE, { id: conversationId });
-      // A suspension can end the session between the event and this query; the streams end with it.
-      if (errors?.some(({ extensions }: Json) => extensions.code === 'UNAUTHENTICATED')) return;
+      // A suspension can end the session between the event and this query; the streams end with it. If the user has left
+      // meanwhile, LEFT follows.
+      const isOver = ({ extensions: { code, reason } }: Json) =>
+        code === 'UNAUTHENTICATED' || reason === 'NOT_A_MEMBER';
+      if (errors?.some(isOver)) return;
       if (errors) throw new Error(JSON.stringify(errors));
       const fetched = data.conversation;
       if (fetched) conversations[conversationId] = knownOf(fetched);
