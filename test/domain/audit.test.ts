@@ -290,6 +290,22 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
       subjectId: chief.id,
       details: { role: 'OWNER', reason: 'NOT_ALLOWED' },
     });
+    const encrypted = { conversationId: await createGroup(ann, [ben]) };
+    await act(
+      'enableEncryption',
+      encrypted,
+      { token: ben.token },
+      {
+        action: 'ENCRYPTION_ENABLED',
+        outcome: 'REFUSED',
+        actorId: ben.id,
+        sessionId: any,
+        ...encrypted,
+        details: { reason: 'NOT_ALLOWED' },
+      },
+    );
+    await act('enableEncryption', encrypted, asAnn, { action: 'ENCRYPTION_ENABLED', ...byAnn, ...encrypted });
+    await act('enableEncryption', encrypted, asAnn);
     await act('updateGroup', { ...inGroup, title: 'No such thing', visibility: 'PUBLIC' }, asAnn, {
       action: 'GROUP_SETTINGS_CHANGED',
       ...byAnn,

@@ -85,6 +85,16 @@ describe.each(modes)('system messages in %s mode', (mode) => {
     expect(await toldIn(await openDirect(ana, bob))).toEqual([]);
   });
 
+  it('report once that a conversation was encrypted, also a direct one', async () => {
+    const [group, direct] = [await createGroup(ana, [bob], { title: 'Secret' }), await openDirect(ana, bob)];
+    expect(await change(bob, 'enableEncryption', group)).toBe('FORBIDDEN input.conversationId');
+    await Promise.all([ana, ana, ana].map((person) => change(person, 'enableEncryption', group)));
+    await Promise.all([ana, bob].map((person) => change(person, 'enableEncryption', direct)));
+    await change(ana, 'enableEncryption', group);
+    expect(await toldIn(group)).toEqual(['GROUP_CREATED ana: Secret', 'ENCRYPTION_ENABLED ana:']);
+    expect(await toldIn(direct)).toEqual([expect.stringMatching(/^ENCRYPTION_ENABLED (ana|bob):$/)]);
+  });
+
   itOnce('have no sender, do not count as unread, and cannot be edited or deleted', async () => {
     const group = await createGroup(ana, [bob]);
     await change(ana, 'updateGroup', group, { title: 'Renamed' });

@@ -1,7 +1,9 @@
 import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions } from '../audit/audit.actions.js';
 import { messageParts, streamedChanges } from '../message/message.part.js';
 import { deleteAllOf, trimKeyPackages } from './device.store.js';
+import { encryptionAuditActions } from './encryption.audit.js';
 import { encryptionCounts } from './encryption.counts.js';
 import { commitChanges, groupCommitted } from './encryption.events.js';
 import { encryptedPart } from './encryption.part.js';
@@ -18,7 +20,11 @@ export const encryptionFeature = defineFeature('encryption', {
       isEnabled: ({ encryption }) => encryption,
     },
   ],
-  contributes: [messageParts.with(encryptedPart), streamedChanges.with(groupCommitted)],
+  contributes: [
+    auditActions.with(encryptionAuditActions),
+    messageParts.with(encryptedPart),
+    streamedChanges.with(groupCommitted),
+  ],
   retention: [
     {
       table: 'key_packages',

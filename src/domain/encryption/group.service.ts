@@ -7,6 +7,8 @@ import type { Deps } from '../../platform/deps.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changesCommitted, recordChange } from '../../realtime/change-log.js';
+import { auditingDenials } from '../audit/audit.logger.js';
+import { type AuditEvent, recordAuditEvents } from '../audit/audit.store.js';
 import { conversationChanged } from '../conversation/conversation.events.js';
 import {
   canRead,
@@ -25,6 +27,7 @@ import {
   lockMembershipShared,
   otherOf,
 } from '../conversation/conversation.store.js';
+import { recordSystemMessage } from '../group/system-message.js';
 import { requireActiveViewer, sessionEnded } from '../user/user.store.js';
 import type { Device } from './device.store.js';
 import { encryptionCounts } from './encryption.counts.js';
@@ -56,35 +59,40 @@ const commitPerPerson = definePersonRate(
 );
 
 /**
- * Encrypts a conversation from now on. Repeating it has no effect.
+ * Encrypts a conversation from now on. A system message and an entry of the audit log record it. Repeating it has no effect.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`: the viewer cannot do this, the conversation is
  *   public, has too many members, or the server does not allow encryption.
  */
 export async function enableEncryption(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
   const { config } = deps;
-  return changeConversation(deps, conversationId, async (tx) => {
-    const conversation = await lock(tx, conversationId);
-    await requireActiveViewer(tx, viewer);
-    const own = await findMembership(tx, conversationId, viewer.userId);
-    if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(CONVERSATION, 'Conversation');
-    const counterpart = await findCounterpart(tx, conversation, viewer.userId);
-    if (!own || !canSend(own, counterpart)) throw sendRefused(own, CONVERSATION);
-    if (isEncrypted(conversation)) return conversation;
-    const refuse = (message: string) => new ChatError('FORBIDDEN', message, { field: CONVERSATION });
-    if (!config.encryption) throw refuse('Encryption is switched off on this server.');
-    if (!canEncrypt(conversation, own)) throw refuse('Only owners and admins can encrypt the group.');
-    if (!isEncryptable(conversation)) throw refuse('A public group cannot be encrypted.');
-    if (conversation.memberCount > config.encryptedDevicesMax) {
-      const message = `An encrypted group can have at most ${config.encryptedDevicesMax} devices.`;
-      throw limitReached('encryptedDevicesMax', message, CONVERSATION);
-    }
-    const changed = await tx.conversation.update({
-      where: { id: conversationId },
-      data: { encryption: 'END_TO_END', groupGeneration: 1, changeSeq: { increment: 1 } },
+  const act: AuditEvent = { action: 'ENCRYPTION_ENABLED', actor: viewer, conversationId };
+  const enabling = () =>
+    changeConversation(deps, conversationId, async (tx) => {
+      const conversation = await lock(tx, conversationId);
+      await requireActiveViewer(tx, viewer);
+      const own = await findMembership(tx, conversationId, viewer.userId);
+      if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(CONVERSATION, 'Conversation');
+      const counterpart = await findCounterpart(tx, conversation, viewer.userId);
+      if (!own || !canSend(own, counterpart)) throw sendRefused(own, CONVERSATION);
+      if (isEncrypted(conversation)) return conversation;
+      const refuse = (message: string) => new ChatError('FORBIDDEN', message, { field: CONVERSATION });
+      if (!config.encryption) throw refuse('Encryption is switched off on this server.');
+      if (!canEncrypt(conversation, own)) throw refuse('Only owners and admins can encrypt the group.');
+      if (!isEncryptable(conversation)) throw refuse('A public group cannot be encrypted.');
+      if (conversation.memberCount > config.encryptedDevicesMax) {
+        const message = `An encrypted group can have at most ${config.encryptedDevicesMax} devices.`;
+        throw limitReached('encryptedDevicesMax', message, CONVERSATION);
+      }
+      const changed = await tx.conversation.update({
+        where: { id: conversationId },
+        data: { encryption: 'END_TO_END', groupGeneration: 1, changeSeq: { increment: 1 } },
+      });
+      await recordChange(tx, conversationChanged('updated', viewer.userId, null, { conversation: changed }));
+      await recordAuditEvents(tx, act);
+      const event = { type: 'ENCRYPTION_ENABLED', actorId: viewer.userId } as const;
+      return (await recordSystemMessage(deps, tx, conversationId, event)) ?? changed;
     });
-    await recordChange(tx, conversationChanged('updated', viewer.userId, null, { conversation: changed }));
-    return changed;
-  });
+  return auditingDenials(deps, act, enabling);
 }
 
 /** A commit of a device, with the ids of rows. */

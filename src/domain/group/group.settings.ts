@@ -27,7 +27,7 @@ export const groupSettings = defineSettings('Groups', {
   SYSTEM_MESSAGES: setting(flag, {
     default: 'on',
     description:
-      'Whether conversations record calls, and groups record joins, departures and changes, as system messages.',
+      'Whether conversations record calls and the start of encryption, and groups record joins, departures and changes, as system messages.',
   }),
 });
 

@@ -11,6 +11,7 @@ export const systemEventTypes = {
   VISIBILITY_CHANGED: 'The `visibility` of the group changed.',
   HISTORY_VISIBILITY_CHANGED: 'The `historyVisibility` of the group changed.',
   CALL_ENDED: 'A call ended: see `call`.',
+  ENCRYPTION_ENABLED: 'A member encrypted the conversation: messages are encrypted end to end from then on.',
 } as const;
 
 /** An event in a conversation, as it is stored with the system message that reports it. */

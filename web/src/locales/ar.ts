@@ -166,6 +166,7 @@ export const ar: FullText = {
       title: (who, title) => `سُمّيت المجموعة «${title}» بواسطة ${who}`,
       description: (who) => `غُيّر الوصف بواسطة ${who}`,
       settings: (who) => `غُيّرت إعدادات المجموعة بواسطة ${who}`,
+      encrypted: (who) => `فُعّل التشفير التام بين الطرفين بواسطة ${who}`,
       call: 'مكالمة',
       missedCall: 'مكالمة فائتة',
       other: 'تغيّرت المجموعة',

@@ -154,6 +154,7 @@ export const de: FullText = {
       title: (who, title) => `${who} hat die Gruppe in „${title}“ umbenannt`,
       description: (who) => `${who} hat die Beschreibung geändert`,
       settings: (who) => `${who} hat die Einstellungen der Gruppe geändert`,
+      encrypted: (who) => `${who} hat die Ende-zu-Ende-Verschlüsselung eingeschaltet`,
       call: 'Anruf',
       missedCall: 'Verpasster Anruf',
       other: 'Die Gruppe wurde geändert',

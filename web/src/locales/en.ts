@@ -153,6 +153,7 @@ export const en = {
       title: (who: string, title: string) => `${who} renamed the group to “${title}”`,
       description: (who: string) => `${who} changed the description`,
       settings: (who: string) => `${who} changed the settings of the group`,
+      encrypted: (who: string) => `${who} turned on end-to-end encryption`,
       call: 'Call',
       missedCall: 'Missed call',
       other: 'The group was changed',

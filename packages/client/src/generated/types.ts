@@ -635,6 +635,8 @@ export type SystemEventType =
   | 'CALL_ENDED'
   /** The description changed. */
   | 'DESCRIPTION_CHANGED'
+  /** A member encrypted the conversation: messages are encrypted end to end from then on. */
+  | 'ENCRYPTION_ENABLED'
   /** The group was created. */
   | 'GROUP_CREATED'
   /** The `historyVisibility` of the group changed. */

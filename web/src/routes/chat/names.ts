@@ -58,6 +58,8 @@ export function systemText({ pane }: Text, { systemEvent }: Pick<Message, 'syste
       return system.settings(who);
     case 'CALL_ENDED':
       return /MISSED|BUSY|CANCEL/.test(newValue ?? '') ? system.missedCall : system.call;
+    case 'ENCRYPTION_ENABLED':
+      return system.encrypted(who);
     default:
       // A newer server can use other values.
       return system.other;
