@@ -42,7 +42,7 @@ const steps = {
   },
   web: {
     stamp: 'dist/web/.stamp',
-    inputs: ['web', 'packages/client/src', 'deploy/web.mjs', 'package-lock.json'],
+    inputs: ['web', 'packages/client/src', 'packages/e2ee/src', 'deploy/web.mjs', 'package-lock.json'],
     // Vite would build for development with another NODE_ENV.
     run: () => call(process.execPath, ['deploy/web.mjs'], { NODE_ENV: 'production' }),
   },
@@ -467,7 +467,7 @@ async function serveAndWatch() {
     if (old.exitCode !== null || !old.kill('SIGTERM')) serve();
     else old.once('exit', serve);
   };
-  for (const folder of ['src', 'web', 'packages/client/src', 'prisma']) {
+  for (const folder of ['src', 'web', 'packages/client/src', 'packages/e2ee/src', 'prisma']) {
     watch(folder, { recursive: true }, (_event, file) => {
       if (file?.startsWith('generated')) return;
       clearTimeout(timer);

@@ -45,5 +45,7 @@ async function documents() {
     .flatMap(({ module }) => Object.entries(module))
     .filter(([name, text]) => /Document$/.test(name) && typeof text.valueOf() === 'string')
     .map(([, text]) => String(text));
+  const { module: e2ee } = await runnerImport(join(root, 'packages/e2ee/src/api.ts'), { logLevel: 'error' });
+  texts.push(...Object.values(e2ee.e2eeDocuments));
   return Object.fromEntries(texts.map((text) => [createHash('sha256').update(text).digest('hex'), text]));
 }

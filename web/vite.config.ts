@@ -21,6 +21,7 @@ const aliases = {
   '@parley/client/changes': resolve(import.meta.dirname, '../packages/client/src/changes.ts'),
   '@parley/client/people': resolve(import.meta.dirname, '../packages/client/src/people.ts'),
   '@parley/client': resolve(import.meta.dirname, '../packages/client/src/index.ts'),
+  '@parley/e2ee': resolve(import.meta.dirname, '../packages/e2ee/src/index.ts'),
 };
 
 /** What the first view needs: the modules that app/main.tsx imports, directly or indirectly. */

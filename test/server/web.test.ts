@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { e2eeDocuments } from '../../packages/e2ee/src/index.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { openWebApp } from '../../src/server/web.js';
@@ -219,6 +220,7 @@ describe.each(detailModes)('the web app in %s mode', (mode) => {
   it('works on a server that accepts only persisted documents', async () => {
     const documents: Record<string, string> = JSON.parse(readFileSync('dist/web/documents.json', 'utf8'));
     expect(Object.keys(documents).length).toBeGreaterThan(3);
+    expect(Object.values(documents)).toEqual(expect.arrayContaining(Object.values(e2eeDocuments)));
     const codes = async (to: string, body: Json): Promise<(string | undefined)[]> => {
       const answer = (await (
         await fetch(to, {

@@ -24,14 +24,20 @@ type ServerInfo = ServerInfoQuery['serverInfo'];
 
 const infos = new WeakMap<Parley, Promise<ServerInfo>>();
 
-/** The features and limits of the server, which are fetched once; undefined until it has answered. */
+/** The features and limits of the server, which are fetched once. */
+export function serverInfoOf(parley: Parley): Promise<ServerInfo> {
+  const found = infos.get(parley) ?? parley.request(ServerInfoDocument).then(({ serverInfo }) => serverInfo);
+  infos.set(parley, found);
+  found.catch(() => infos.delete(parley));
+  return found;
+}
+
+/** The same; undefined until the server has answered. */
 export function useServerInfo(): ServerInfo | undefined {
   const parley = useParley();
   const [info, setInfo] = useState<ServerInfo>();
   useEffect(() => {
-    const found = infos.get(parley) ?? parley.request(ServerInfoDocument).then(({ serverInfo }) => serverInfo);
-    infos.set(parley, found);
-    found.then(setInfo, () => infos.delete(parley));
+    serverInfoOf(parley).then(setInfo, () => {});
   }, [parley]);
   return info;
 }

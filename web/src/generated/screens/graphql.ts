@@ -210,12 +210,28 @@ export type PushWait =
   | 'SERVICE_PAUSED'
   | '%future added value';
 
+/** The input of the mutation `registerDevice`. */
+export type RegisterDeviceInput = {
+  /** The statement of the account's identity key that the device belongs to the account. */
+  certificate: string;
+  /** A name for the device, which only the user can see: up to 80 characters. */
+  name?: string | null | undefined;
+  /** The public key with which the device signs in groups. It identifies the device. */
+  signatureKey: string;
+};
+
 /** The input of the mutation `registerPush`. */
 export type RegisterPushInput = {
   /** For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one. */
   gateway?: PushGatewayInput | null | undefined;
   /** For Web Push: see `serverInfo.webPushPublicKey`. */
   web?: WebPushInput | null | undefined;
+};
+
+/** The input of the mutation `removeDevice`. */
+export type RemoveDeviceInput = {
+  /** A device of the viewer. */
+  deviceId: string;
 };
 
 /** The input of the mutation `removeMember`. */
@@ -538,6 +554,30 @@ export type StatusLimitsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type StatusLimitsQuery = { serverInfo: { limits: { statusMaxChars: number, statusVideoMaxMs: number } } };
+
+export type EncryptionAccountQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type EncryptionAccountQuery = { viewer: { accountKeys: { identityKey: string } | null } | null };
+
+export type EncryptionDevicesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type EncryptionDevicesQuery = { viewer: { user: { devices: Array<{ id: string, name: string | null, signatureKey: string, certificate: string, createdAt: string }> | null } } | null };
+
+export type RegisterDeviceMutationVariables = Exact<{
+  input: RegisterDeviceInput;
+}>;
+
+
+export type RegisterDeviceMutation = { registerDevice: { device: { id: string } } | null };
+
+export type RemoveDeviceMutationVariables = Exact<{
+  input: RemoveDeviceInput;
+}>;
+
+
+export type RemoveDeviceMutation = { removeDevice: { viewer: { user: { devices: Array<{ id: string }> | null } } } | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -1098,3 +1138,49 @@ export const StatusLimitsDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:5ba7bdaf0d827a5679acfd74a88d4b22990118bc000e3cdd1e3d93bbafdac408"}) as unknown as TypedDocumentString<StatusLimitsQuery, StatusLimitsQueryVariables>;
+export const EncryptionAccountDocument = new TypedDocumentString(`
+    query EncryptionAccount {
+  viewer {
+    accountKeys {
+      identityKey
+    }
+  }
+}
+    `, {"hash":"sha256:739c690cc7147ee85c82586646158cad4316d4ddc950a80c94f186acff08da46"}) as unknown as TypedDocumentString<EncryptionAccountQuery, EncryptionAccountQueryVariables>;
+export const EncryptionDevicesDocument = new TypedDocumentString(`
+    query EncryptionDevices {
+  viewer {
+    user {
+      devices {
+        id
+        name
+        signatureKey
+        certificate
+        createdAt
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:c6e9419cefb4bff76203b5b7d8434d0fbaa381cbabfdf8844fdeb3885b23f2b1"}) as unknown as TypedDocumentString<EncryptionDevicesQuery, EncryptionDevicesQueryVariables>;
+export const RegisterDeviceDocument = new TypedDocumentString(`
+    mutation RegisterDevice($input: RegisterDeviceInput!) {
+  registerDevice(input: $input) {
+    device {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:9edf0faf986f3b262ed795d4a2b34e29706ea77c329a9639ca5ad22db1016731"}) as unknown as TypedDocumentString<RegisterDeviceMutation, RegisterDeviceMutationVariables>;
+export const RemoveDeviceDocument = new TypedDocumentString(`
+    mutation RemoveDevice($input: RemoveDeviceInput!) {
+  removeDevice(input: $input) {
+    viewer {
+      user {
+        devices {
+          id
+        }
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:737b4b27c89cab446317aa55dd5004f1ea0730a5b0538bced1a6a8a61bbbf0a2"}) as unknown as TypedDocumentString<RemoveDeviceMutation, RemoveDeviceMutationVariables>;

@@ -1,0 +1,68 @@
+import type { Readable } from '@parley/client';
+import type { E2ee } from '@parley/e2ee';
+import type { AddedMember } from './record.ts';
+
+/**
+ * Whether this browser can encrypt for the user:
+ * - `loading`: it is being found out, or nobody is signed in.
+ * - `off`: the server does not offer encryption, and the account has no keys.
+ * - `unsupported`: the page is not a secure context, such as one with HTTPS.
+ * - `notSetUp`: the account has no keys.
+ * - `needsRecovery`: the account has keys, and this browser has none.
+ * - `ready`: this browser has keys.
+ */
+export type EncryptionStatus = 'loading' | 'off' | 'unsupported' | 'notSetUp' | 'needsRecovery' | 'ready';
+
+export interface EncryptionState {
+  status: EncryptionStatus;
+  /** Whether the user has yet to confirm that the recovery key is saved. */
+  isKeyPending: boolean;
+}
+
+/** A dialog of encryption: set-up and recovery, another recovery key, or the comparison of security codes with a user. */
+export type EncryptionDialog = { name: 'setup' } | { name: 'newKey' } | { name: 'verify'; userId: string };
+
+/** The encryption of the user who is signed in, on this page. */
+export interface Encryption {
+  readonly state: Readable<EncryptionState>;
+  /** Encrypts and opens messages. It is undefined unless the status is `ready`, and another object after another sign-in. */
+  readonly e2ee: E2ee | undefined;
+  /** The dialog that is open. */
+  readonly dialog: Readable<EncryptionDialog | undefined>;
+  /** Opens the dialog in which encryption is set up or recovered. */
+  openSetup(): void;
+  /** Opens the dialog in which another recovery key is made. */
+  openNewKey(): void;
+  /** Opens the dialog in which the viewer verifies a user, and accepts a changed identity. */
+  openVerification(userId: string): void;
+  closeDialog(): void;
+  /** The users whose identity has changed, until `seeChange`. */
+  readonly changes: Readable<readonly string[]>;
+  seeChange(userId: string): void;
+  /** The users who can read a conversation from now on, until `seeAdded`. */
+  readonly added: Readable<readonly AddedMember[]>;
+  seeAdded(conversationId: string): void;
+  /**
+   * Creates the keys of the account.
+   * @param replace whether in place of those that the account has.
+   * @returns false if the account has keys by now, of another tab or device; the status is then that of this browser.
+   */
+  setUp(replace?: boolean): Promise<boolean>;
+  /**
+   * Recovers the keys of the account.
+   * @throws E2eeError `INVALID_RECOVERY_KEY` or `WRONG_RECOVERY_KEY`.
+   */
+  recover(words: string): Promise<void>;
+  /** The recovery key that the user has yet to confirm. */
+  recoveryKey(): Promise<string | undefined>;
+  /** Makes another recovery key. */
+  changeRecoveryKey(): Promise<void>;
+  /** Forgets the recovery key, after the user has confirmed that it is saved. */
+  confirmRecoveryKey(): Promise<void>;
+  /** The id of the device that this browser is; undefined without keys. */
+  readonly deviceId: string | undefined;
+  /** Gives the device that this browser is another name. */
+  rename(name: string): Promise<void>;
+  /** Signs out. `erase` also deletes the keys of this browser. */
+  signOut(options: { erase: boolean }): Promise<void>;
+}
