@@ -34,6 +34,17 @@ const steps = {
         PRISMA_HIDE_UPDATE_MESSAGE: '1',
       }),
   },
+  // The server verifies reports of encrypted messages with the code of the package, but depends on no package of the workspace:
+  // in the image, these would need their own builds and bring what only clients need.
+  share: {
+    stamp: 'src/generated/e2ee/.stamp',
+    inputs: ['packages/e2ee/src'],
+    run: () => {
+      rmSync('src/generated/e2ee', { recursive: true, force: true });
+      mkdirSync('src/generated/e2ee', { recursive: true });
+      shareWithImports('packages/e2ee/src', 'report.ts', 'src/generated/e2ee');
+    },
+  },
   build: {
     stamp: 'dist/.stamp',
     inputs: ['src', 'tsconfig.json', 'package-lock.json'],
@@ -137,18 +148,22 @@ const commands = {
    * npm starts would otherwise end on SIGTERM and leave this process running. (The part after `||` is for Windows,
    * which has no exec.)
    */
-  start: { settings: true, needs: ['install', 'generate', 'build', 'web'], run: () => import('../dist/main.js') },
+  start: {
+    settings: true,
+    needs: ['install', 'generate', 'share', 'build', 'web'],
+    run: () => import('../dist/main.js'),
+  },
   /** Starts the server, and restarts it after every change of its sources. */
   dev: {
     settings: true,
-    needs: ['install', 'generate', 'build', 'web'],
+    needs: ['install', 'generate', 'share', 'build', 'web'],
     run: serveAndWatch,
   },
-  seed: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
+  seed: { settings: true, needs: ['install', 'generate', 'share', 'build'], run: () => import('../dist/seed.js') },
   /** Sets the service-wide role of a user: `npm run role -- <username> [ADMIN | MODERATOR | USER]`. */
   role: {
     settings: true,
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: (args) => {
       process.argv = [process.argv[0], 'role', ...args];
       return import('../dist/role.js');
@@ -157,7 +172,7 @@ const commands = {
   /** Shows why a user was or was not notified: `npm run notifications -- trace <messageId> <username>`. */
   notifications: {
     settings: true,
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: (args) => {
       process.argv = [process.argv[0], 'notifications', ...args];
       return import('../dist/notifications.js');
@@ -166,18 +181,22 @@ const commands = {
   /** Compares the stored files with the database: `npm run media -- verify`. */
   media: {
     settings: true,
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: (args) => {
       process.argv = [process.argv[0], 'media', ...args];
       return import('../dist/media.js');
     },
   },
   /** Applies missing migrations to the database. */
-  migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
+  migrate: {
+    settings: true,
+    needs: ['install', 'generate', 'share', 'build'],
+    run: () => import('../dist/migrate.js'),
+  },
   /** Copies the embedded database to PostgreSQL: `npm run move -- postgresql://…`. */
   move: {
     settings: true,
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: (args) => {
       process.argv = [process.argv[0], 'move', ...args];
       return import('../dist/move.js');
@@ -185,24 +204,24 @@ const commands = {
   },
   /** Runs the test suite or the given files. */
   test: {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => {
       return together([bin('vitest'), ['run', ...(namesTests(args) ? [] : excludes(omitted())), ...args]]);
     },
   },
   /** Runs the tests that `npm test` omits in their short forms, as CI does, and a part of those of the web app. */
   'test:short': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...longRuns, ...webInShort, ...args]]),
   },
   /** Runs all tests of the web app in a browser, or the given files. */
   'test:web': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...withFiles(args, 'test/web')]]),
   },
   /** Runs the fault tests with the durations of docs/FAULTS.md, all or the given files. */
   'test:faults': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.FAULTS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/faults', 'test/web/faults')]]);
@@ -210,7 +229,7 @@ const commands = {
   },
   /** Runs each attack for 20 seconds and asserts latencies, which the short form does not. */
   'test:attacks': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.ATTACKS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/attacks/hostile.test.ts')]]);
@@ -221,7 +240,7 @@ const commands = {
    * given files.
    */
   'test:exhaustive': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.EXHAUSTIVE = '1';
       return together([bin('vitest'), ['run', ...withFiles(args, ...manyCases)]]);
@@ -229,7 +248,7 @@ const commands = {
   },
   /** Runs the tests of `npm test` in both modes even where the database makes no difference, or only the given files. */
   'test:modes': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.MODES = 'all';
       return together([bin('vitest'), ['run', ...(namesTests(args) ? [] : excludes(omitted())), ...args]]);
@@ -237,7 +256,7 @@ const commands = {
   },
   /** Runs the suite in each environment below; arguments select tests as with `npm test`. */
   'test:environments': {
-    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'],
     run: async (args) => {
       const failed = [];
       for (const [name, env] of Object.entries(environments)) {
@@ -252,15 +271,15 @@ const commands = {
       process.exitCode = failed.length === 0 ? 0 : 1;
     },
   },
-  check: { needs: ['install', 'generate', 'build', 'web', 'codegen'], run: () => import('./check.mjs') },
+  check: { needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'], run: () => import('./check.mjs') },
   /** Writes schema.graphql. */
   schema: {
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: () => writeFileSync('schema.graphql', output(process.execPath, ['dist/print-schema.js'])),
   },
   /** Writes docs/CONFIGURATION.md and .env.example. */
   configuration: {
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'share', 'build'],
     run: async () => {
       const { configurationFiles } = await import('./configuration.mjs');
       for (const [path, text] of Object.entries(configurationFiles())) writeFileSync(path, text);
@@ -279,10 +298,13 @@ const commands = {
     },
   },
   /** Measures the quality and the speed of the embedded summarizer: docs/SUMMARIES.md. */
-  'bench:summaries': { needs: ['install', 'generate', 'build'], run: () => import('../bench/summaries/run.mjs') },
+  'bench:summaries': {
+    needs: ['install', 'generate', 'share', 'build'],
+    run: () => import('../bench/summaries/run.mjs'),
+  },
   /** Prepares only what a server needs, for the Dockerfile. */
-  build: { needs: ['install', 'generate', 'build', 'web'], run: () => {} },
-  prepare: { needs: ['install', 'generate', 'build', 'web', 'codegen'], run: () => {} },
+  build: { needs: ['install', 'generate', 'share', 'build', 'web'], run: () => {} },
+  prepare: { needs: ['install', 'generate', 'share', 'build', 'web', 'codegen'], run: () => {} },
 };
 
 const [name, ...args] = process.argv.slice(2);
@@ -337,6 +359,18 @@ function namesTests(args) {
     const isValue = /^--?[^=]+$/.test(args[index - 1] ?? '');
     return !isValue && tests.some((path) => path.includes(arg));
   });
+}
+
+/** Copies a file of a package, and the files that it imports from the same folder. */
+function shareWithImports(from, name, to) {
+  if (existsSync(join(to, name))) return;
+  const text = readFileSync(join(from, name), 'utf8');
+  writeFileSync(join(to, name), text);
+  for (const [, specifier] of text.matchAll(/^(?:import|export) [^;]*?from '([^']+)';$/gm)) {
+    const file = /^\.\/([\w-]+)\.js$/.exec(specifier)?.[1];
+    if (!file) throw new Error(`${from}/${name} imports ${specifier}, which the server does not have.`);
+    shareWithImports(from, `${file}.ts`, to);
+  }
 }
 
 function prepare(needs) {

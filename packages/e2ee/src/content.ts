@@ -1,6 +1,6 @@
 import { type Bytes, concat, fromUtf8, randomBytes, utf8 } from './bytes.js';
 import { encode, Reader } from './codec.js';
-import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdfAesKey, label } from './crypto.js';
+import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdf, hkdfAesKey, label } from './crypto.js';
 import { E2eeError } from './errors.js';
 import { pad } from './padding.js';
 
@@ -35,6 +35,12 @@ export interface Place {
   version: number;
 }
 
+/** Content that was decrypted and whose signature is valid. */
+export interface OpenedContent {
+  content: Content;
+  version: number;
+}
+
 /** The first byte of content. */
 const FORMAT = 1;
 const SALT_BYTES = 32;
@@ -54,8 +60,11 @@ function encodePlace({ conversationId, generation, epoch, deviceId, clientMessag
   });
 }
 
+const MESSAGE_KEY = label('message key 1');
+export const MESSAGE_KEY_BYTES = 32;
+
 /** The key of one version of a message. It reveals nothing about the keys of other messages. */
-const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdfAesKey(epochKey, salt, label('message key 1'));
+const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdfAesKey(epochKey, salt, MESSAGE_KEY);
 
 /**
  * Encrypts a version of a message.
@@ -112,6 +121,39 @@ export function versionOf(content: Uint8Array): number {
   return new Reader(content.subarray(1)).u32();
 }
 
+/** The salt of the key of content, whose form `versionOf` has checked. */
+const saltOf = (content: Uint8Array) => content.subarray(HEADER_BYTES - SALT_BYTES, HEADER_BYTES);
+
+/** Content that was decrypted, and of which it was not verified who has signed it. */
+interface Decrypted {
+  version: number;
+  payload: Bytes;
+  /** What the sender has signed: the place and the payload. */
+  signed: Bytes;
+  signature: Bytes;
+}
+
+/** @throws DOMException or RangeError if the content was changed, or is for another place. */
+async function decrypt(
+  key: Uint8Array | CryptoKey,
+  place: Omit<Place, 'version'>,
+  content: Uint8Array,
+): Promise<Decrypted> {
+  const version = versionOf(content);
+  const data = encodePlace({ ...place, version });
+  const reader = new Reader(await aesOpen(key, NONCE, content.subarray(HEADER_BYTES), data));
+  const signature = reader.fixed(SIGNATURE_BYTES);
+  const payload = reader.bytesField();
+  return { version, payload, signed: encode(data, payload), signature };
+}
+
+const parse = (payload: Uint8Array): Content => readContent(JSON.parse(fromUtf8(payload)));
+
+const tampered = (cause: unknown): E2eeError =>
+  cause instanceof E2eeError
+    ? cause
+    : new E2eeError('TAMPERED', 'The message is not what its sender encrypted.', { cause });
+
 /**
  * Decrypts a version of a message, and verifies who has encrypted it for which place.
  * @param contentKey the public key that the certificate of the sender's device names.
@@ -122,19 +164,49 @@ export async function openContent(
   contentKey: Uint8Array,
   place: Omit<Place, 'version'>,
   content: Uint8Array,
-): Promise<{ content: Content; version: number }> {
-  const version = versionOf(content);
-  const data = encodePlace({ ...place, version });
-  const salt = content.subarray(HEADER_BYTES - SALT_BYTES, HEADER_BYTES);
+): Promise<OpenedContent> {
+  versionOf(content);
+  return openWithMessageKey(await messageKey(epochKey, saltOf(content)), [contentKey], place, content);
+}
+
+/**
+ * The same with the key of the message instead of that of the epoch.
+ * @param contentKeys the public keys of which one must have signed the content.
+ * @throws E2eeError `TAMPERED` or `UNKNOWN_FORMAT`.
+ */
+export async function openWithMessageKey(
+  key: Uint8Array | CryptoKey,
+  contentKeys: readonly Uint8Array[],
+  place: Omit<Place, 'version'>,
+  content: Uint8Array,
+): Promise<OpenedContent> {
   try {
-    const plain = await aesOpen(await messageKey(epochKey, salt), NONCE, content.subarray(HEADER_BYTES), data);
-    const reader = new Reader(plain);
-    const signature = reader.fixed(SIGNATURE_BYTES);
-    const payload = reader.bytesField();
-    if (!(await ed25519Verify(contentKey, encode(data, payload), signature)))
-      throw new Error('The signature is wrong.');
-    return { content: readContent(JSON.parse(fromUtf8(payload))), version };
-  } catch (cause) {
-    throw new E2eeError('TAMPERED', 'The message is not what its sender encrypted.', { cause });
+    const { version, payload, signed, signature } = await decrypt(key, place, content);
+    for (const contentKey of contentKeys) {
+      if (await ed25519Verify(contentKey, signed, signature)) return { content: parse(payload), version };
+    }
+    throw new Error('The signature is wrong.');
+  } catch (error) {
+    throw tampered(error);
+  }
+}
+
+/**
+ * The key of one version of a message, as bytes, with what it opens: neither the key of the epoch nor those of other messages can be
+ * derived from it. Who has signed the content is not verified: the receiver of the key does.
+ * @throws E2eeError `TAMPERED` or `UNKNOWN_FORMAT`.
+ */
+export async function discloseContent(
+  epochKey: Uint8Array,
+  place: Omit<Place, 'version'>,
+  content: Uint8Array,
+): Promise<OpenedContent & { messageKey: Bytes }> {
+  versionOf(content);
+  const key = await hkdf(epochKey, saltOf(content), MESSAGE_KEY, MESSAGE_KEY_BYTES);
+  try {
+    const { version, payload } = await decrypt(key, place, content);
+    return { content: parse(payload), version, messageKey: key };
+  } catch (error) {
+    throw tampered(error);
   }
 }

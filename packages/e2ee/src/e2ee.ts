@@ -1,6 +1,6 @@
 import { createApi, type Execute, isStale } from './api.js';
 import { type Bytes, fromBase64Url, randomBytes, toBase64Url } from './bytes.js';
-import { type Content, openContent, sealContent, versionOf } from './content.js';
+import { type Content, discloseContent, openContent, sealContent, versionOf } from './content.js';
 import { createDeviceKeeper } from './device.js';
 import { E2eeError } from './errors.js';
 import { createGroups } from './group.js';
@@ -78,6 +78,15 @@ export interface OpenedMessage {
   sender: Certificate;
 }
 
+/** What a reporter reveals to the server of one version of a message. */
+export interface ReportDisclosure {
+  /** The input `disclosure` of the mutation `reportMessage`. */
+  disclosure: { generation: number; epoch: number; deviceId: string; content: string; messageKey: string };
+  /** What the moderators will be able to read, for the user to confirm. */
+  content: Content;
+  version: number;
+}
+
 /** A conversation, as far as encryption is concerned. */
 export interface E2eeConversation {
   /**
@@ -116,6 +125,13 @@ export interface E2eeConversation {
    * @throws E2eeError `KEY_UNAVAILABLE`, `TAMPERED`, `UNKNOWN_FORMAT`, `INVALID_CERTIFICATE` or `IDENTITY_CHANGED`, or what `execute` throws.
    */
   open(message: EncryptedMessage): Promise<OpenedMessage>;
+  /**
+   * Prepares a report of a message to the moderators of the server. It reveals this version of the message with the keys of its files,
+   * and nothing of any other message. The message can have been edited or deleted on the server in the meantime.
+   * @param message as it was received, with its `encrypted`.
+   * @throws E2eeError `NOT_ENCRYPTED`, `KEY_UNAVAILABLE`, `TAMPERED` or `UNKNOWN_FORMAT`, or what `execute` throws.
+   */
+  report(message: EncryptedMessage): Promise<ReportDisclosure>;
   /** The certificates of the devices that are in the group, as far as this device knows. */
   members(): Promise<Certificate[]>;
 }
@@ -323,48 +339,61 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       return true;
     }
 
-    /** Tries the keys of the epoch. */
-    async function openWith(message: EncryptedMessage, certificate: Certificate, keys: Bytes[]) {
-      const { encrypted, clientMessageId } = message;
-      const { generation, epoch, device, content } = encrypted as NonNullable<EncryptedMessage['encrypted']>;
-      const place = {
-        conversationId: id,
-        generation,
-        epoch,
-        deviceId: device.id,
-        clientMessageId: clientMessageId ?? '',
-      };
-      let failure: unknown;
-      for (const key of keys) {
-        try {
-          return await openContent(key, certificate.contentKey, place, fromBase64Url(content));
-        } catch (error) {
-          failure = error;
+    const unavailable = () => new E2eeError('KEY_UNAVAILABLE', 'This device does not have the key of the message.');
+
+    /** The place of a message, as the server states it. */
+    function placeOf({ encrypted, clientMessageId }: EncryptedMessage) {
+      const { generation, epoch, device } = encrypted as NonNullable<EncryptedMessage['encrypted']>;
+      return { conversationId: id, generation, epoch, deviceId: device.id, clientMessageId: clientMessageId ?? '' };
+    }
+
+    /** Tries the keys of the epoch of a message. */
+    async function tryKeys<Result>(message: EncryptedMessage, work: (epochKey: Bytes) => Promise<Result>) {
+      const { generation, epoch } = placeOf(message);
+      // The server can have been restored from a backup, so that the epoch was begun twice.
+      for (const isRetry of [false, true]) {
+        let failure: unknown = unavailable();
+        for (const key of await groups.keysOf(id, generation, epoch, isRetry)) {
+          try {
+            return await work(key);
+          } catch (error) {
+            failure = error;
+          }
         }
+        if (isRetry || !(failure instanceof E2eeError) || failure.code !== 'TAMPERED') throw failure;
       }
-      throw failure ?? new E2eeError('KEY_UNAVAILABLE', 'This device does not have the key of the message.');
+      throw unavailable();
     }
 
     async function open(message: EncryptedMessage): Promise<OpenedMessage> {
       await ready();
       const { encrypted } = message;
       if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
-      const { generation, epoch, device } = encrypted;
-      const sender = await senderOf(device);
+      const sender = await senderOf(encrypted.device);
       if (message.sender && message.sender.id !== sender.userId) {
         throw new E2eeError('TAMPERED', 'The device that encrypted the message is not one of its sender.');
       }
       await trust.checkSender(sender);
-      let opened: { content: Content; version: number };
-      try {
-        opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch));
-      } catch (error) {
-        if (!(error instanceof E2eeError) || error.code !== 'TAMPERED') throw error;
-        // The server can have been restored from a backup, so that the epoch was begun twice.
-        opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch, true));
-      }
+      const content = fromBase64Url(encrypted.content);
+      const place = placeOf(message);
+      const opened = await tryKeys(message, (key) => openContent(key, sender.contentKey, place, content));
       await checkPlace(message, opened);
       return { ...opened, sender };
+    }
+
+    async function report(message: EncryptedMessage): Promise<ReportDisclosure> {
+      await ready();
+      const { encrypted } = message;
+      if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
+      const { conversationId: _id, clientMessageId: _key, ...where } = placeOf(message);
+      const bytes = fromBase64Url(encrypted.content);
+      // A sender who has replaced the certificate of the device after the message was read must not prevent a report: the server has
+      // the former certificates, and verifies the signature.
+      const { content, version, messageKey } = await tryKeys(message, (key) =>
+        discloseContent(key, placeOf(message), bytes),
+      );
+      const disclosure = { ...where, content: encrypted.content, messageKey: toBase64Url(messageKey) };
+      return { disclosure, content, version };
     }
 
     /** Checks what the content says about the message, and what only several messages show. */
@@ -420,6 +449,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
         }
       },
       open,
+      report,
       members: () => groups.members(id),
     };
   }

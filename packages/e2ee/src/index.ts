@@ -11,6 +11,7 @@ export {
   type OpenedMessage,
   type OutgoingContent,
   openE2ee,
+  type ReportDisclosure,
 } from './e2ee.js';
 export { E2eeError, type E2eeErrorCode } from './errors.js';
 export { type Certificate, type Identity, safetyNumber } from './identity.js';

@@ -30,8 +30,9 @@ import type { Proposal } from 'ts-mls/proposal.js';
 import type { PublicMessage } from 'ts-mls/publicMessage.js';
 import { type RatchetTree, ratchetTreeEncoder } from 'ts-mls/ratchetTree.js';
 import { type Bytes, copyOf, equal, randomBytes } from './bytes.js';
-import { aesOpen, aesSeal, ed25519Pair, ed25519Sign, ed25519Verify, hpkeSuite, subtle } from './crypto.js';
+import { aesOpen, aesSeal, ed25519Pair, ed25519Sign, ed25519Verify, subtle } from './crypto.js';
 import { E2eeError } from './errors.js';
+import { hpkeSuite } from './hpke.js';
 
 // The port to MLS (RFC 9420). Nothing else imports ts-mls, so that another implementation can replace it. Messages are in the
 // encoding of the RFC; the state of a group is bytes, which are stored as they are.

@@ -2,8 +2,9 @@ import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { type Bytes, concat, copyOf, randomBytes } from './bytes.js';
 import { encode, Reader } from './codec.js';
-import { aesOpen, aesSeal, hkdf, hpkeOpen, hpkeSeal, label } from './crypto.js';
+import { aesOpen, aesSeal, hkdf, label } from './crypto.js';
 import { E2eeError } from './errors.js';
+import { hpkeOpen, hpkeSeal } from './hpke.js';
 import type { AccountKeys } from './identity.js';
 
 /** 128 bits: 12 words. */
