@@ -49,6 +49,8 @@ const instrument = `
       frames: sum('video', 'framesDecoded'),
       audioPackets: sum('audio', 'packetsReceived'),
       candidates: pairs.map((pair) => byId.get(pair.localCandidateId)?.candidateType),
+      states: connections.map((each) => [each.connectionState, each.iceConnectionState, each.signalingState]),
+      sent: all.filter(({ type }) => type === 'outbound-rtp').map(({ kind, packetsSent }) => [kind, packetsSent]),
       generations: live.map((each) => /a=ice-ufrag:(\\S+)/.exec(each.localDescription?.sdp ?? '')?.[1]),
     };
   };`;
@@ -99,7 +101,14 @@ export const callScreen = (page: Page) => page.getByRole('dialog', { name: /^Cal
 /** Waits until a page decodes the video of another user. */
 export async function untilDecoding(page: Page, more = 5): Promise<void> {
   const { frames } = await statisticsOf(page);
-  await eventually('pictures are decoded', async () => (await statisticsOf(page)).frames >= frames + more);
+  let last: unknown;
+  await eventually('pictures are decoded', async () => {
+    const statistics = await statisticsOf(page);
+    last = statistics;
+    return statistics.frames >= frames + more;
+  }).catch((cause) => {
+    throw new Error(`no pictures are decoded: ${JSON.stringify(last)}`, { cause });
+  });
 }
 
 /** Calls with video, and answers. Both pages show the same conversation. */
