@@ -105,7 +105,13 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: 'first', test: (id: string) => firstView.has(id) }] } },
+      output: {
+        codeSplitting: { groups: [{ name: 'first', test: (id: string) => firstView.has(id) }] },
+        // The first file contains the names of all others. 42 bits are enough to tell versions of a file apart.
+        entryFileNames: 'assets/[name]-[hash:7].js',
+        chunkFileNames: 'assets/[name]-[hash:7].js',
+        assetFileNames: 'assets/[name]-[hash:7][extname]',
+      },
     },
   },
 });

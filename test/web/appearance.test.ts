@@ -144,6 +144,44 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('stays above a keyboard that covers the page', async () => {
+    const { page, errors } = await openApp(browser, url, ada, id, {
+      viewport: { width: 390, height: 800 },
+      prepare: (context) =>
+        // As in Safari on iOS: the visible part becomes smaller, and the page does not.
+        context.addInitScript(() => {
+          const visible = Object.assign(new EventTarget(), { height: innerHeight, scale: 1 });
+          Object.defineProperty(globalThis, 'visualViewport', { value: visible });
+        }),
+    });
+    const show = (height: number, scale = 1) =>
+      page.evaluate(
+        (change) => {
+          Object.assign(globalThis.visualViewport ?? {}, change);
+          globalThis.visualViewport?.dispatchEvent(new Event('resize'));
+        },
+        { height, scale },
+      );
+    const bottomOf = async () => {
+      const box = await page.getByRole('textbox').boundingBox();
+      return box ? box.y + box.height : 0;
+    };
+    await page.getByRole('textbox').focus();
+    expect(await bottomOf()).toBeGreaterThan(700);
+    await eventually('the composer is above the keyboard', async () => {
+      await show(450);
+      return (await bottomOf()) <= 450;
+    });
+    expect((await page.locator('h1 button').boundingBox())?.y).toBeGreaterThanOrEqual(0);
+    // The user has enlarged the page instead.
+    await show(450, 1.7);
+    expect(await bottomOf()).toBeGreaterThan(700);
+    await show(450);
+    await show(800);
+    expect(await bottomOf()).toBeGreaterThan(700);
+    expect(errors).toEqual([]);
+  });
+
   it('has space for texts that are longer than the English ones', { timeout: 180_000 }, async () => {
     const found: Record<string, string[]> = {};
     const check = async (page: Page, screen: string) => {

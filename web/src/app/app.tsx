@@ -16,14 +16,14 @@ import { Link, type Route, useNavigation } from '../shell/router.tsx';
 const Announcements = lazy(() => import('./announcements.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 
-/** When the code for pushes starts, in milliseconds after the start of the app: the first view does not wait for it. */
-const PUSH_AFTER_MS = 1_000;
+/** After how many milliseconds the app starts what its first view does not need. */
+const LATER_MS = 1_000;
 
 export function App() {
   const parley = useParley();
   useEffect(() => {
-    const start = async () => (await import('../push/start.ts')).startPush(parley);
-    const timer = setTimeout(() => void start(), PUSH_AFTER_MS);
+    const start = async () => (await import('./later.ts')).default(parley);
+    const timer = setTimeout(() => void start(), LATER_MS);
     return () => clearTimeout(timer);
   }, [parley]);
   return (
