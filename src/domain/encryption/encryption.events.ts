@@ -4,16 +4,20 @@ import type { MessageChangeType } from '../message/message.part.js';
 import { findCommitsById, type GroupCommit } from './group.store.js';
 
 /** A commit as events carry it, with its content in base64url. */
-export type CommitInfo = Pick<GroupCommit, 'id' | 'generation' | 'epoch' | 'deviceId'> & { commit: string };
+export type CommitInfo = Pick<GroupCommit, 'id' | 'conversationId' | 'generation' | 'epoch' | 'deviceId'> & {
+  commit: string;
+};
 
 export const commitInfoOf = ({
   id,
+  conversationId,
   generation,
   epoch,
   deviceId,
   commit,
 }: Pick<GroupCommit, keyof CommitInfo>): CommitInfo => ({
   id,
+  conversationId,
   generation,
   epoch,
   deviceId,
@@ -32,7 +36,7 @@ export const groupCommitted: MessageChangeType = {
 };
 
 /** To be incremented whenever the data sent between nodes changes. */
-const VERSION = 1;
+const VERSION = 2;
 /** The maximum length of a commit that nodes send to each other, in characters. Longer ones are read from the database. */
 const WIRE_MAX_CHARS = 65_536;
 

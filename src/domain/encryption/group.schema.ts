@@ -42,12 +42,17 @@ const Encryption = builder.enumType('Encryption', {
 
 const GroupCommit = builder.objectRef<CommitInfo>('GroupCommit').implement({
   description: 'A change of the group of an encrypted conversation, as MLS (RFC 9420) defines it.',
-  extensions: shared('id', 'generation', 'epoch', 'device', 'commit'),
+  extensions: shared('id', 'conversationId', 'generation', 'epoch', 'device', 'commit'),
   fields: (t) => ({
     id: t.globalID({
       nullable: false,
       description: 'Identifies the commit.',
       resolve: ({ id }) => ({ type: 'GroupCommit', id }),
+    }),
+    conversationId: t.globalID({
+      nullable: false,
+      description: 'The id of the conversation.',
+      resolve: ({ conversationId: id }) => ({ type: 'Conversation', id }),
     }),
     generation: t.exposeInt('generation', {
       nullable: false,
