@@ -18,6 +18,7 @@ import type {
 import type { Outbox, OutboxEntry } from './outbox.js';
 import { type Range, rangeAt } from './ranges.js';
 import type { Request } from './request.js';
+import { type FileSecret, type Protection, sealed } from './sealing.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
 import { normalize, type Store } from './store.js';
@@ -29,12 +30,26 @@ export type User = UserFieldsFragment & {
   viewerIsContact?: boolean;
   viewerHasBlocked?: boolean;
 };
-/** A file of a message. */
-export type Attachment = AttachmentFieldsFragment;
-/** A message as the server stores it. */
-export type Message = MessageFieldsFragment & { conversationId: string };
+/** A file of a message. The properties of an encrypted one are those that its sender has stated. */
+export type Attachment = AttachmentFieldsFragment & {
+  /** With what an encrypted file is decrypted: see `@parley/client/encryption`. */
+  secret?: FileSecret;
+};
+/** Whether a message is protected; undefined for messages that are not encrypted. */
+interface Protectable {
+  protection?: Protection;
+}
+/** A message. Texts and attachments of encrypted messages are those that this device has opened. */
+export type Message = Omit<MessageFieldsFragment, 'attachments' | 'replyTo'> &
+  Protectable & {
+    conversationId: string;
+    attachments: Attachment[];
+    replyTo: (NonNullable<MessageFieldsFragment['replyTo']> & Protectable) | null;
+  };
 /** A direct conversation or a group. */
-export type Conversation = ConversationFieldsFragment;
+export type Conversation = Omit<ConversationFieldsFragment, 'lastMessage'> & {
+  lastMessage: (NonNullable<ConversationFieldsFragment['lastMessage']> & Protectable) | null;
+};
 
 /**
  * The delivery state of a message of the viewer:
@@ -366,7 +381,7 @@ export function createConversation(id: string, context: ConversationContext): Co
       read = seq;
       void sendMarks();
     },
-    edit: (messageId, text) => change(request(EditMessageDocument, { input: { messageId, text } })),
+    edit: (messageId, text) => change(sealed(store, id, request)(EditMessageDocument, { input: { messageId, text } })),
     delete: (messageId) => change(request(DeleteMessageDocument, { input: { messageId } })),
     react: (messageId, emoji, isAdded = true) =>
       change(

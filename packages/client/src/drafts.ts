@@ -19,11 +19,14 @@ export interface Drafts {
   of(conversationId: string): Readable<Draft | undefined>;
   /**
    * Replaces the draft of a conversation; an empty text without `replyToId` removes it. It is stored on this device at once
-   * and sent after a pause of a second, also after a page reload or a time offline. Resolves when it is stored here.
+   * and sent after a pause of a second, also after a page reload or a time offline. Resolves when it is stored here. In
+   * encrypted conversations, drafts are not sent: they remain on this device.
    */
   save(conversationId: string, text: string, replyToId?: string): Promise<void>;
 }
 
+/** The prefix of the keys of drafts that were not sent. What begins with `outbox` survives a new snapshot. */
+const HERE = 'outbox-draft:';
 /** After how many milliseconds without a further change a draft is sent. */
 const PAUSE = 1_000;
 
@@ -35,7 +38,7 @@ const PAUSE = 1_000;
 export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
   const { store, request } = contextOf(parley);
   const { state } = store;
-  const localKey = (id: string) => `draft-here:${id}`;
+  const localKey = (id: string) => `${HERE}${id}`;
   const timers = new Map<string, ReturnType<typeof setTimeout>>();
   const readables = new Map<string, Readable<Draft | undefined>>();
 
@@ -44,17 +47,20 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
   async function send(id: string): Promise<void> {
     const draft = state.get<Draft>(localKey(id));
     if (!draft) return;
+    // The server accepts no text in an encrypted conversation: there, a draft remains on this device.
+    const isLocal = draft.text !== '' && store.isEncrypted(id);
+    if (isLocal && !state.get(`draft:${id}`)) return;
+    const input = isLocal ? { conversationId: id, text: '' } : { conversationId: id, ...draft };
     try {
-      await store.receive(
-        request(SaveDraftDocument, { input: { conversationId: id, ...draft } }),
-        ({ saveDraft }, put) => {
-          const old = state.get<string>(`draft:${id}`);
-          // It can have been changed in the meantime.
-          const set: Record<string, unknown> = state.get(localKey(id)) === draft ? { [localKey(id)]: undefined } : {};
-          if (saveDraft?.draft) set[`draft:${id}`] = saveDraft.draft.id;
-          return { set, ...(put.length === 0 && old && { remove: [old] }) };
-        },
-      );
+      await store.receive(request(SaveDraftDocument, { input }), ({ saveDraft }, put) => {
+        const old = state.get<string>(`draft:${id}`);
+        // It can have been changed in the meantime.
+        const set: Record<string, unknown> =
+          !isLocal && state.get(localKey(id)) === draft ? { [localKey(id)]: undefined } : {};
+        if (saveDraft?.draft) set[`draft:${id}`] = saveDraft.draft.id;
+        else if (isLocal) set[`draft:${id}`] = undefined;
+        return { set, ...(put.length === 0 && old && { remove: [old] }) };
+      });
     } catch (error) {
       // It is sent again when the connection is live. A draft that the server rejects is kept on this device.
       if (toError(error).code === 'RATE_LIMITED') sendLater(id, toError(error).retryAfter);
@@ -73,7 +79,7 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
 
   onLive(state, () => {
     for (const key of state.keys()) {
-      const [, id] = /^draft-here:(.+)/.exec(key) ?? [];
+      const [, id] = new RegExp(`^${HERE}(.+)`).exec(key) ?? [];
       if (id && !rejected.has(id)) sendLater(id);
     }
   });

@@ -14,6 +14,7 @@ export { type GraphQLErrorLike, ParleyError } from './errors.js';
 export type { CreateGroupInput, LoginInput, RegisterInput } from './generated/types.js';
 export type { OutboxEntry } from './outbox.js';
 export { type ConversationList, createParley, type Parley, type ParleyOptions } from './parley.js';
+export type { FileSecret, Protection } from './sealing.js';
 export type { Session, SessionState, Tokens, Viewer } from './session.js';
 export type { Sink } from './socket.js';
 export type { Readable } from './state.js';

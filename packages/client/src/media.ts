@@ -14,6 +14,7 @@ import type { LocationRemoval } from './location.js';
 import { newId, type OutboxEntry } from './outbox.js';
 import type { Parley } from './parley.js';
 import { pause } from './pause.js';
+import { type FileSecret, sealingOf } from './sealing.js';
 import type { Readable } from './state.js';
 import { type Entity, noStorage } from './storage.js';
 import { uploadFile } from './upload.js';
@@ -71,6 +72,8 @@ interface Stored extends Omit<PendingUpload, 'sentBytes'> {
   key: string;
   order: number;
   sha256: string | undefined;
+  /** With what it is decrypted, in encrypted conversations. */
+  secret?: FileSecret | undefined;
   attachmentId?: string | undefined;
   /** When the server deletes it, unless a message contains it. */
   expiresAt?: string | undefined;
@@ -190,9 +193,11 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   const { store, session, request, outbox, url, isLeader } = contextOf(parley);
   const { state } = store;
   /** The uploads that are running in this tab, by their ids, as they were at the beginning. */
-  const running = new Map<string, { begun: Stored; abort: AbortController }>();
+  const running = new Map<string, { begun: Stored; abort: AbortController; isPlain: boolean }>();
   const files = new Map<string, Blob>();
   const ownFiles = new Map<string, Blob>();
+  /** The encrypted files, by the keys of their uploads. */
+  const sealedFiles = new Map<string, Blob>();
   let isLeading = false;
   const database = createFiles(`parley:${url}`);
   /** Undefined if the client keeps nothing on this device. */
@@ -238,8 +243,15 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     for (const oldest of [...ownFiles.keys()].slice(0, -OWN_FILES_MAX)) ownFiles.delete(oldest);
   }
 
+  /** Whether a file has to be encrypted before it is uploaded. */
+  const isUnsealed = ({ conversationId, secret }: Stored) => store.isEncrypted(conversationId) && !secret;
+
   function forget(id: string): void {
     files.delete(id);
+    if (sealedFiles.size > 0) {
+      const kept = new Set(all().map(({ key }) => key));
+      for (const key of sealedFiles.keys()) if (!kept.has(key)) sealedFiles.delete(key);
+    }
     state.set(`~file:${id}`, undefined);
     void quietly(stored()?.delete(id));
   }
@@ -255,31 +267,41 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   // ── uploading, in the tab that synchronizes ──
 
   function work(): void {
-    for (const [id, { begun, abort }] of running) {
+    for (const [id, { begun, abort, isPlain }] of running) {
       const upload = get(id);
-      if (!upload || !isSame(upload, begun) || upload.state !== 'uploading') abort.abort();
+      const isCurrent = upload && isSame(upload, begun) && upload.state === 'uploading';
+      // The conversation can have been encrypted in the meantime.
+      if (!isCurrent || (isPlain && isUnsealed(upload))) abort.abort();
     }
     for (const upload of all()) {
       const { id, clientMessageId } = upload;
       // The message is on the server, or was discarded.
       if (clientMessageId !== undefined && !state.get(`outbox:${clientMessageId}`)) void discard(upload);
+      else if (store.isEncrypted(upload.conversationId) && !sealingOf(state)) continue;
       else if (upload.state === 'uploading' && !running.has(id) && running.size < AT_ONCE) void run(upload);
     }
     for (const entry of outbox.entries()) if (entry.uploads) settle(entry, entry.uploads);
   }
 
   async function run(begun: Stored): Promise<void> {
-    const { id, key, kind, filename, altText, sha256 } = begun;
-    // Another number of peaks is for the display on this device only.
-    const waveform = begun.waveform?.length === PEAKS ? begun.waveform : undefined;
+    const { id, key, conversationId } = begun;
     const abort = new AbortController();
-    running.set(id, { begun, abort });
+    const isEncrypted = store.isEncrypted(conversationId);
+    running.set(id, { begun, abort, isPlain: !isEncrypted });
     const { signal } = abort;
     try {
       const file = await fileOf(id);
       if (!file) throw new ParleyError('FILE_UNREADABLE', 'The file is not on this device any more.');
+      const sealed = sealedFiles.get(key);
+      if (isEncrypted && !(sealed && begun.secret)) {
+        await seal(begun, file);
+        return;
+      }
       const attachment = await uploadFile({
-        ...{ request, url, file, kind, filename, altText, waveform, sha256, signal, clientUploadId: key },
+        ...(isEncrypted && sealed
+          ? { file: sealed, kind: 'FILE', filename: 'file' }
+          : { file, ...describeFile(begun) }),
+        ...{ request, url, signal, clientUploadId: key },
         failuresMax: Number.POSITIVE_INFINITY,
         onCreated(attachmentId, expiresAt) {
           if (get(id)?.key === key) void save(id, { attachmentId, expiresAt }, begun);
@@ -296,6 +318,23 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       running.delete(id);
       if (isLeading) work();
     }
+  }
+
+  /** What the server receives about a file that is not encrypted. */
+  function describeFile({ kind, filename, altText, sha256, waveform }: Stored) {
+    // Another number of peaks is for the display on this device only.
+    return { kind, filename, altText, sha256, waveform: waveform?.length === PEAKS ? waveform : undefined };
+  }
+
+  /** Encrypts a file, and begins to upload the result, which has a key of its own because its bytes are others. */
+  async function seal(begun: Stored, file: Blob): Promise<void> {
+    const { kind, filename, altText, width, height, durationMs, waveform, contentType } = begun;
+    const about = { kind, name: filename, mimeType: contentType, altText, width, height, durationMs, waveform };
+    const { blob, secret } = await (sealingOf(state)?.encryptFile(file, about) ??
+      Promise.reject(new ParleyError('UNAVAILABLE', 'The conversation is encrypted.')));
+    const key = newId();
+    sealedFiles.set(key, blob);
+    await save(begun.id, { key, secret, attachmentId: undefined, expiresAt: undefined }, begun);
   }
 
   async function fail(id: string, key: string, error: ParleyError): Promise<void> {
@@ -338,8 +377,11 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
         const missing = new ParleyError('FILE_UNREADABLE', 'A file is not on this device any more.');
         changes[entryKey] = { ...entry, error: describe(missing) };
       }
-      const again = known.filter((each) => each.state === 'failed' || (each.state === 'uploaded' && isExpired(each)));
+      const again = known.filter(
+        (each) => each.state === 'failed' || (each.state === 'uploaded' && (isExpired(each) || isUnsealed(each))),
+      );
       for (const each of again) {
+        if (each.attachmentId && isUnsealed(each)) cancel(each.attachmentId);
         const next =
           each.state === 'failed' ? { ...each, state: 'uploading' as const, error: undefined } : renewed(each);
         Object.assign(changes, set(each.id, next));
@@ -356,7 +398,8 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   /** An upload that begins again. */
   const renewed = (upload: Stored): Stored => ({
     ...upload,
-    ...{ key: newId(), state: 'uploading', error: undefined, attachmentId: undefined, expiresAt: undefined },
+    ...{ key: newId(), secret: undefined, state: 'uploading', error: undefined },
+    ...{ attachmentId: undefined, expiresAt: undefined },
   });
 
   /** Removes an upload whose message is not in the outbox any more, and cancels it if it was not sent. */
@@ -428,7 +471,7 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       isLeading = isNext;
       if (isNext) begin();
       else end();
-    } else if (isLeading && [...changed].some((key) => key.startsWith('outbox'))) work();
+    } else if (isLeading && [...changed].some((key) => /^(outbox|~sealing)/.test(key))) work();
     if (['session', '~session', TOKEN].some((key) => changed.has(key))) void renewToken();
   }
 
@@ -448,7 +491,8 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       readable = state.derive(() => {
         const found = get(id);
         if (!found) return undefined;
-        const { key: _key, order: _order, sha256: _hash, attachmentId: _id, expiresAt: _at, ...rest } = found;
+        const { key: _key, order: _order, sha256: _hash, ...known } = found;
+        const { secret: _secret, attachmentId: _id, expiresAt: _at, ...rest } = known;
         const sentBytes = rest.state === 'uploaded' ? rest.byteSize : (state.get<number>(`~sent:${id}`) ?? 0);
         return { ...rest, sentBytes };
       });
@@ -518,7 +562,8 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       if (isKept) {
         // The upload continues, or begins and ends without sending anything.
         const reached = found.state === 'paused' ? 'paused' : 'uploading';
-        await save(id, { ...change, state: reached });
+        const secret = found.secret && { ...found.secret, ...change };
+        await save(id, { ...change, secret, state: reached });
         return;
       }
       await store.commit({ set: set(id, { ...renewed(found), ...change }) });

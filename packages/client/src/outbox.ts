@@ -3,6 +3,7 @@ import { isTemporary, type ParleyError, toError } from './errors.js';
 import { SendMessageDocument } from './generated/documents.js';
 import { retryDelay } from './pause.js';
 import type { Request } from './request.js';
+import { sealed, sealingOf } from './sealing.js';
 import type { Store } from './store.js';
 
 /** A message that the server has not confirmed yet. */
@@ -24,12 +25,17 @@ export interface OutboxEntry {
   createdAt: string;
   /** The entries of a device are sent in the order of these numbers. */
   order: number;
-  /** Why the server has rejected it. It is kept until `retry` or `discard` is called. */
-  error?: { code: string; message: string; field?: string | undefined; limit?: string | undefined } | undefined;
+  /** Why the server has rejected it, or why it could not be encrypted: the code of an `E2eeError`. It is kept until `retry` or `discard` is called. */
+  error?:
+    | {
+        code: string;
+        message: string;
+        field?: string | undefined;
+        limit?: string | undefined;
+        reason?: string | undefined;
+      }
+    | undefined;
 }
-
-/** Whether a message can be sent now. */
-const isReady = ({ error, uploads, attachmentIds }: OutboxEntry) => !error && (!uploads || attachmentIds);
 
 /** A unique id, also on pages that are not a secure context and lack `randomUUID`. */
 export const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
@@ -43,6 +49,9 @@ export type Outbox = ReturnType<typeof createOutbox>;
 export function createOutbox(store: Store, request: Request, loaded: () => Promise<void>) {
   const { state } = store;
   const busy = new Set<string>();
+  /** Whether a message can be sent now. In encrypted conversations, nothing is sent that this device cannot encrypt. */
+  const isReady = ({ conversationId, error, uploads, attachmentIds }: OutboxEntry) =>
+    !error && (!uploads || attachmentIds) && (sealingOf(state) || !store.isEncrypted(conversationId));
   let stopWatching: (() => void) | undefined;
   let currentRun = 0;
 
@@ -143,7 +152,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
         attachmentIds,
       };
       await store.receive(
-        request(SendMessageDocument, { input }),
+        sealed(store, conversationId, request)(SendMessageDocument, { input }),
         ({ sendMessage }) => {
           const seq = sendMessage?.message.seq ?? 0;
           return { set: { [key]: undefined }, cover: [[conversationId, seq, seq]] };
@@ -154,10 +163,10 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
     } catch (thrown) {
       const error = toError(thrown);
       if (isTemporary(error)) return error;
-      const { code, message, field, limit } = error;
+      const { code, message, field, limit, reason } = error;
       // It may have been discarded in the meantime.
       if (run === currentRun && state.get(key)) {
-        await save(clientMessageId, { ...entry, error: { code, message, field, limit } });
+        await save(clientMessageId, { ...entry, error: { code, message, field, limit, reason } });
       }
       return undefined;
     } finally {

@@ -8,6 +8,7 @@ import type { CreateGroupInput } from './generated/types.js';
 import { createSend, dataOf } from './http.js';
 import { createOutbox, type OutboxEntry } from './outbox.js';
 import type { Request } from './request.js';
+import { sealingOf } from './sealing.js';
 import { createSessionManager, type Session } from './session.js';
 import { createSocket, type Sink } from './socket.js';
 import type { Readable } from './state.js';
@@ -161,7 +162,8 @@ export function createParley(options: ParleyOptions): Parley {
     session: manager,
     request: request as never,
     pageSize,
-    onMessage: (id) => {
+    onMessage: async (id) => {
+      await sealingOf(state)?.opened(id);
       const message = store.read<Message>(id);
       if (message) for (const listener of [...listeners]) listener(message);
     },

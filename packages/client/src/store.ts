@@ -15,6 +15,21 @@ export interface Place {
   id: string;
 }
 
+/** The prefix of the marks of encrypted conversations. What begins with `outbox` survives a new snapshot. */
+const MARK = 'outbox-encrypted:';
+
+/** What `@parley/client/encryption` stores as the `protection` of a message that it has opened. */
+export interface Opened {
+  /** The `proofOf` the message as it was opened. With another one, it has to be opened again. */
+  proof: string;
+  /** The fields that replace those of the server. */
+  shown: Record<string, unknown>;
+}
+
+/** Everything of a message that is verified when it is opened. */
+export const proofOf = ({ encrypted, conversationId, clientMessageId, sender, replyTo, editedAt }: Entity): string =>
+  JSON.stringify([encrypted, conversationId, clientMessageId, sender, replyTo, editedAt]);
+
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 /** Whether all fields of a message are known. Previews and quotes lack some of them. */
 const isMessage = ({ __typename, replyCount }: Entity) => __typename === 'Message' && replyCount !== undefined;
@@ -36,10 +51,13 @@ export function normalize(data: unknown, conversationId?: string): Entity[] {
     const inside = conversation?.id ?? (value['__typename'] === 'Conversation' ? (value['id'] as string) : context);
     const result: Record<string, unknown> = {};
     for (const [field, content] of Object.entries(value)) {
+      // Only this device states what is protected.
+      if (field === 'protection') continue;
       const visited = visit(content, inside);
       if (field !== 'conversation') result[field] = visited;
       else if (conversation?.id !== undefined) result['conversationId'] = conversation.id;
     }
+    if (value['encrypted'] === null) result['protection'] = undefined;
     if (typeof value['id'] !== 'string' || typeof value['__typename'] !== 'string') return result;
     if (value['__typename'] === 'Message' && inside !== undefined) result['conversationId'] = inside;
     found.push(result as Entity);
@@ -57,6 +75,10 @@ export function createStore() {
   /** Conversations whose older messages are displayed: all of their messages are kept in memory. */
   const held = new Set<string>();
   const readers = new Map<string, () => unknown>();
+  /** The conversations that have ever been encrypted. They are not part of the state, whose keys the server can choose. */
+  const marked = new Set<string>();
+  /** Whether a conversation is encrypted, or was on this device. Texts must not be sent there. */
+  const isEncrypted = (conversationId: string) => marked.has(MARK + conversationId);
   /** When a stream last changed an object, or removed the messages of a conversation, on the clock of `now`. */
   const changedAt = new Map<string, number>();
   let clock = 0;
@@ -86,18 +108,23 @@ export function createStore() {
    *   changed since then are kept, because the response may be older.
    */
   function commit(change: Change, since?: number): Promise<void> {
-    let checked = change;
+    const set = { ...change.set };
+    let checked: Change = { ...change, set };
     if (since !== undefined) {
       const isOlderThan = (key: string) => (changedAt.get(key) ?? 0) > since;
       const isDropped = (conversationId: string | undefined) =>
         since < resetAt || isOlderThan(`ranges:${conversationId}`);
       checked = {
-        ...change,
+        ...checked,
         put: change.put
           ?.filter(({ conversationId }) => !isDropped(conversationId))
           .map((entity) => (isOlderThan(entity.id) ? { ...entity, ...state.get<Entity>(entity.id) } : entity)),
         cover: change.cover?.filter(([id]) => !isDropped(id)),
       };
+    }
+    // That a conversation is encrypted remains known whatever the server states later.
+    for (const { id, conversationId = id, encryption, encrypted } of checked.put ?? []) {
+      if ((encrypted || encryption === 'END_TO_END') && !isEncrypted(conversationId)) set[MARK + conversationId] = true;
     }
     // The transaction begins before other tabs receive the change: a tab that loads the data misses neither.
     const written = write(checked, store.epoch);
@@ -171,6 +198,7 @@ export function createStore() {
     }
     for (const [key, value] of Object.entries(set)) {
       state.set(key, value);
+      if (key.startsWith(MARK)) marked.add(key);
       if (key.startsWith('outbox:')) setInList('~outbox', key, value !== undefined);
     }
     for (const [id, from, to] of covered) {
@@ -269,7 +297,11 @@ export function createStore() {
       if (field !== 'replyTo') result[field] = resolve(content);
       else if (!isQuoted) result[field] = resolve(content, true) ?? null;
     }
-    return result;
+    const { encrypted, protection } = value as unknown as Entity & { protection?: Opened };
+    if (!encrypted) return result;
+    const shown = protection?.proof === proofOf(value as Entity) && protection.shown;
+    // A text that the server sends with encrypted content is not that of the sender.
+    return { ...result, text: null, attachments: [], protection: 'opening', ...shown };
   }
 
   function putEntity(entity: Entity): void {
@@ -326,7 +358,23 @@ export function createStore() {
     onFenced() {},
     /** Called with each change that is committed here, to send it to the other tabs. */
     onCommit(_change: Change, _isResponse: boolean) {},
-    ...{ now, load, commit, receive, commitValues, apply, trim, share, ranges, places, list, loadRange, read, ownId },
+    ...{
+      now,
+      load,
+      commit,
+      receive,
+      commitValues,
+      apply,
+      trim,
+      share,
+      ranges,
+      places,
+      list,
+      loadRange,
+      read,
+      ownId,
+      isEncrypted,
+    },
   };
   return store;
 }

@@ -3,7 +3,6 @@ import { createClient, subscriptionExchange } from '@urql/core';
 import { Observable } from 'rxjs';
 import { expect, it } from 'vitest';
 import { e2eeLink } from '../../../packages/e2ee/src/adapters/apollo.js';
-import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
 import { e2eeExchange } from '../../../packages/e2ee/src/adapters/urql.js';
 import {
   type E2ee,
@@ -101,71 +100,4 @@ it('the exchange of urql fills the texts, and keeps the order of events', async 
   await eventually('all events arrived', () => events.length >= 4);
   expect(events).toEqual(['one', 'two', 'a', 'b']);
   unsubscribe();
-});
-
-it('the rows of a conversation of @parley/client get their texts, and those of an edit', async () => {
-  const { alice, bob, conversation, answer } = await scene();
-  interface View {
-    rows: { key: string; text: string | null; message: ReturnType<typeof answer> | undefined }[];
-  }
-  const rowsOf = (): View => ({
-    rows: [
-      ...conversation.messages.map((message) => ({ key: message.id, text: null, message: answer(message) })),
-      { key: 'pending', text: 'on its way', message: undefined },
-    ],
-  });
-  const listeners = new Set<(view: View) => void>();
-  const source = {
-    id: conversation.id,
-    value: rowsOf(),
-    subscribe(listener: (view: View) => void) {
-      listeners.add(listener);
-      listener(source.value);
-      return () => void listeners.delete(listener);
-    },
-  };
-  let requests = 0;
-  let isOffline = true;
-  const parley = {
-    async request(_: string, { ids }: Record<string, unknown>) {
-      requests += 1;
-      if (isOffline) throw new Error('offline');
-      return { nodes: (ids as string[]).map((id) => conversation.messages.find((each) => each.id === id) ?? null) };
-    },
-  };
-  const decrypted = decryptedConversation(bob, parley, source);
-  let texts: (string | null)[] = [];
-  const stop = decrypted.subscribe(({ rows }) => {
-    texts = rows.map(({ text }) => text);
-  });
-  const change = () => {
-    source.value = rowsOf();
-    for (const listener of listeners) listener(source.value);
-  };
-  await eventually('it was asked', () => requests === 1);
-  expect(texts).toEqual([null, null, 'on its way']);
-  isOffline = false;
-  change();
-  await eventually('the texts are shown', () => texts.join() === 'one,two,on its way');
-  expect(requests).toBe(2);
-  const message = conversation.messages[0] as { id: string; clientMessageId: string };
-  const encrypted = await alice
-    .conversation(conversation.id)
-    .encrypt(message.clientMessageId, { text: 'edited' }, { version: 2 });
-  const edited = conversation.messages[0] as (typeof conversation.messages)[0];
-  Object.assign(edited, {
-    editedAt: '2026-11-30T00:00:00Z',
-    encrypted: { ...edited.encrypted, content: encrypted.content },
-  });
-  change();
-  await eventually('the edit is shown', () => texts.join() === 'edited,two,on its way');
-  // The server shows a message that nobody has sent.
-  conversation.messages.push({ ...edited, id: 'forged', clientMessageId: 'forged' });
-  change();
-  await eventually('it is known why', () => decrypted.failure('forged') !== undefined);
-  expect(decrypted.failure('forged')).toMatchObject({ error: { code: 'TAMPERED' } });
-  expect(texts).toEqual(['edited', 'two', null, 'on its way']);
-  expect(decrypted.value.rows.map(({ text }) => text)).toEqual(texts);
-  stop();
-  expect(listeners.size).toBe(0);
 });

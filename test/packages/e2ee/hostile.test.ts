@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { decryptData } from '../../../packages/e2ee/src/adapters/decrypt.js';
-import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
 import { fromBase64Url, randomBytes, toBase64Url } from '../../../packages/e2ee/src/bytes.js';
 import { openContent, sealContent } from '../../../packages/e2ee/src/content.js';
 import { ed25519Pair } from '../../../packages/e2ee/src/crypto.js';
@@ -16,7 +15,6 @@ import {
   openE2ee,
 } from '../../../packages/e2ee/src/index.js';
 import { sealEpochKey } from '../../../packages/e2ee/src/recovery.js';
-import { eventually } from '../../support/client.js';
 import { createFakeServer, type StoredMessage } from './fake-server.js';
 
 type Server = ReturnType<typeof createFakeServer>;
@@ -357,42 +355,6 @@ describe('what applications receive', () => {
     expect(shown.other.messages.map(({ text }) => text)).toEqual([null]);
     expect(shown.own.messages.map(({ text }) => text)).toEqual([null, 'from Alice']);
     expect(errors).toMatchObject([{ code: 'TAMPERED' }, { code: 'TAMPERED' }]);
-  });
-
-  it('a row shows only the text of its own message and sender', async () => {
-    const { alice, id, messages } = await scene();
-    const [first, second] = messages;
-    const rows = [first, second].map(({ id: messageId, sender }) => ({
-      text: null as string | null,
-      message: { id: messageId, sender: sender as { id: string } },
-    }));
-    const source = {
-      id,
-      value: { rows },
-      subscribe(listener: (view: { rows: typeof rows }) => void) {
-        listener({ rows });
-        return () => {};
-      },
-    };
-    const rowsOf = async (answer: (ids: string[]) => unknown[]) => {
-      const request = async (_: string, { ids }: Record<string, unknown>) => ({ nodes: answer(ids as string[]) });
-      const view = decryptedConversation(alice.e2ee, { request }, source);
-      const stop = view.subscribe(() => {});
-      const isDone = (each: (typeof rows)[number], index: number) =>
-        view.value.rows[index]?.text !== null || view.failure(each.message.id) !== undefined;
-      await eventually('all rows are known', () => rows.every(isDone));
-      stop();
-      return view.value.rows.map(({ text }, index) => {
-        expect(view.isProtected(rows[index]?.message.id as string)).toBe(text !== null && text !== 'plain');
-        return text;
-      });
-    };
-    expect(await rowsOf(() => [first, second])).toEqual(['from Alice', 'from Bob']);
-    expect(await rowsOf(() => [second, first])).toEqual([null, null]);
-    expect(await rowsOf(() => [{ ...second, id: first.id }, second])).toEqual([null, 'from Bob']);
-    // A text that the server has put in the place of the encrypted one.
-    Object.assign(rows[0] as object, { text: 'plain' });
-    expect(await rowsOf(() => [second])).toEqual(['plain', 'from Bob']);
   });
 
   it.each([

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
 import {
   type AttachmentSecret,
   decryptAttachment,
@@ -12,7 +11,7 @@ import {
   openE2ee,
 } from '../../../packages/e2ee/src/index.js';
 import type { RunningNode } from '../../../src/server/start.js';
-import { eventually, type Person, registerAll } from '../../support/client.js';
+import { type Person, registerAll } from '../../support/client.js';
 import { attachmentOf, open as openFile, uploaded } from '../../support/media.js';
 import { inOneMode, modes, sharedTwo } from '../../support/place.js';
 import { openAlone } from '../../support/tabs.js';
@@ -160,23 +159,6 @@ describe.each(modes)('encryption between real nodes in %s mode', (mode) => {
     await attempt(ana, 'addMembers', { conversationId: id, userIds: [cleo.id] });
     await send(one, id, 'with Cleo again');
     expect((await textsOf(three, id)).at(-1)).toBe('with Cleo again');
-  });
-
-  itOnce('the store of @parley/client shows the texts, and commits do not disturb it', async () => {
-    const [ana, ben] = await registerAll(nodes[0].url, 'ana', 'ben');
-    const [one, two] = [await setUp(ana), await setUp(ben)];
-    const id = await openDirect(ana, ben);
-    await one.e2ee.conversation(id).enable();
-    const view = decryptedConversation(two.e2ee, two.parley, two.parley.conversation(id));
-    let texts: (string | null)[] = [];
-    const stop = view.subscribe(({ rows }) => {
-      texts = rows.filter(({ message }) => message?.kind !== 'SYSTEM').map(({ text }) => text);
-    });
-    await send(one, id, 'one');
-    await eventually('the first text is shown', () => texts.join() === 'one');
-    await recover(one).then((phone) => send(phone, id, 'two'));
-    await eventually('the second text is shown', () => texts.join() === 'one,two');
-    stop();
   });
 
   itOnce('files of messages are encrypted, and opened by the other members', async () => {

@@ -18,17 +18,18 @@ export function mutation<Data, Variables>(field: string, ...parts: Part[]) {
 
 export const UserFields = /* @__PURE__ */ fields('__typename avatarUrl deletedAt displayName id kind username');
 export const AttachmentFields = /* @__PURE__ */ fields('altText byteSize contentType durationMs filename height id kind path state thumbHash variants{name path}waveform width');
+const NameFields = /* @__PURE__ */ fields('__typename displayName id username');
+export const SealedFields = /* @__PURE__ */ fields('encrypted{content device{__typename id}epoch generation}');
+const SystemEventFields = /* @__PURE__ */ fields('actor{', UserFields, '}newValue oldValue subjects{displayName}type');
+export const MessageFields = /* @__PURE__ */ fields('__typename attachments{', AttachmentFields, '}clientMessageId createdAt deletedAt editableUntil editedAt id kind mentions{', NameFields, '}mentionsEveryone pinnedAt reactions{count emoji}replyCount replyTo{__typename attachments{kind}deletedAt id sender{', UserFields, '}seq text ', SealedFields, '}sender{', UserFields, '}seq statusReply{excerpt}systemEvent{', SystemEventFields, '}text viewerCanDelete viewerCanEdit viewerReactions ', SealedFields);
 export const SettingsFields = /* @__PURE__ */ fields('defaultLevel doNotDisturbUntil emailDigest locale pushPreview quietHours{from timeZone to}');
 export const LevelFields = /* @__PURE__ */ fields('mutedUntil notificationLevel');
 const TokenFields = /* @__PURE__ */ fields('accessToken refreshToken');
 const ViewerFields = /* @__PURE__ */ fields('__typename availability email id user{bio ', UserFields, '}');
-const SystemEventFields = /* @__PURE__ */ fields('actor{', UserFields, '}newValue oldValue subjects{displayName}type');
-const PreviewFields = /* @__PURE__ */ fields('__typename attachments{kind}clientMessageId createdAt deletedAt id kind sender{', UserFields, '}seq systemEvent{', SystemEventFields, '}text');
+const PreviewFields = /* @__PURE__ */ fields('__typename attachments{kind}clientMessageId createdAt deletedAt id kind sender{', UserFields, '}seq systemEvent{', SystemEventFields, '}text ', SealedFields);
 const MembershipFields = /* @__PURE__ */ fields('__typename conversationId deliveredSeq id readSeq role unreadCount unreadMentionCount unreadToSeq user{', UserFields, '}');
-const ConversationFields = /* @__PURE__ */ fields('__typename counterpart{presence{lastSeenAt status}', UserFields, '}description historyVisibility id imageUrl kind lastActivityAt lastMessage{', PreviewFields, '}latestSeq memberCount othersDeliveredSeq othersReadSeq title viewerCanAddMembers viewerCanJoin viewerCanPin viewerCanSend viewerCanUpdate viewerMembership{', LevelFields, ' ', MembershipFields, '}visibility');
-const NameFields = /* @__PURE__ */ fields('__typename displayName id username');
-const MessageFields = /* @__PURE__ */ fields('__typename attachments{', AttachmentFields, '}clientMessageId createdAt deletedAt editableUntil editedAt id kind mentions{', NameFields, '}mentionsEveryone pinnedAt reactions{count emoji}replyCount replyTo{__typename attachments{kind}deletedAt id sender{', UserFields, '}seq text}sender{', UserFields, '}seq statusReply{excerpt}systemEvent{', SystemEventFields, '}text viewerCanDelete viewerCanEdit viewerReactions');
-const PinnedFields = /* @__PURE__ */ fields('__typename attachments{kind}createdAt id kind pinnedAt sender{', UserFields, '}seq text');
+const ConversationFields = /* @__PURE__ */ fields('__typename counterpart{presence{lastSeenAt status}', UserFields, '}description encryption historyVisibility id imageUrl kind lastActivityAt lastMessage{', PreviewFields, '}latestSeq memberCount othersDeliveredSeq othersReadSeq title viewerCanAddMembers viewerCanJoin viewerCanPin viewerCanSend viewerCanUpdate viewerMembership{', LevelFields, ' ', MembershipFields, '}visibility');
+const PinnedFields = /* @__PURE__ */ fields('__typename attachments{kind}createdAt id kind pinnedAt sender{', UserFields, '}seq text ', SealedFields);
 const PersonFields = /* @__PURE__ */ fields('viewerHasBlocked viewerIsContact ', UserFields);
 const DraftFields = /* @__PURE__ */ fields('__typename conversation{__typename id}id replyTo{__typename id}text updatedAt');
 
@@ -50,7 +51,7 @@ export const RemoveReactionDocument = /* @__PURE__ */ mutation<types.RemoveReact
 export const MarkReadDocument = /* @__PURE__ */ mutation<types.MarkReadMutation, types.MarkReadMutationVariables>('markRead', 'membership{conversation{__typename id latestSeq}', MembershipFields, '}');
 export const AcknowledgeDocument = /* @__PURE__ */ mutation<types.AcknowledgeMutation, types.AcknowledgeMutationVariables>('acknowledge', 'cursor');
 export const SetTypingDocument = /* @__PURE__ */ mutation<types.SetTypingMutation, types.SetTypingMutationVariables>('setTyping', 'accepted');
-export const MessagesDocument = /* @__PURE__ */ document<types.MessagesSubscription, types.MessagesSubscriptionVariables>('subscription Messages($after:String){messages(after:$after){changeSeq cursor message{conversation{__typename id lastActivityAt latestSeq}', MessageFields, '}messageId replayed type}}');
+export const MessagesDocument = /* @__PURE__ */ document<types.MessagesSubscription, types.MessagesSubscriptionVariables>('subscription Messages($after:String){messages(after:$after){changeSeq commit{conversationId}cursor message{conversation{__typename id lastActivityAt latestSeq}', MessageFields, '}messageId replayed type}}');
 export const ConversationsDocument = /* @__PURE__ */ document<types.ConversationsSubscription, types.ConversationsSubscriptionVariables>('subscription Conversations($after:String){conversations(after:$after){changeSeq conversation{', ConversationFields, '}conversationId cursor membership{', MembershipFields, '}membershipId replayed type userId}}');
 export const ReceiptsDocument = /* @__PURE__ */ document<types.ReceiptsSubscription, types.ReceiptsSubscriptionVariables>('subscription Receipts($after:String){receipts(after:$after){changeSeq conversation{__typename id latestSeq othersDeliveredSeq othersReadSeq}cursor membership{', MembershipFields, '}replayed type}}');
 export const ContactsDocument = /* @__PURE__ */ document<types.ContactsSubscription, types.ContactsSubscriptionVariables>('subscription Contacts($after:String){contacts(after:$after){changeSeq cursor replayed type user{', PersonFields, '}}}');

@@ -1,0 +1,484 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { draftsOf } from '../../../packages/client/src/drafts.js';
+import { encryptParley, type ParleyEncryption } from '../../../packages/client/src/encryption.js';
+import type { ConversationHandle, Parley, Row } from '../../../packages/client/src/index.js';
+import { mediaOf } from '../../../packages/client/src/media.js';
+import { pinsOf } from '../../../packages/client/src/pins.js';
+import {
+  decryptAttachment,
+  type E2ee,
+  type E2eeStorage,
+  encryptAttachment,
+  memoryLocks,
+  memoryStorage,
+  openE2ee,
+} from '../../../packages/e2ee/src/index.js';
+import type { RunningNode } from '../../../src/server/start.js';
+import { eventually, type Person, registerAll } from '../../support/client.js';
+import { inOneMode, modes, sharedNode } from '../../support/place.js';
+import { startProxy } from '../../support/proxy.js';
+import { openAlone, openBrowser } from '../../support/tabs.js';
+import { createGroup, openDirect, send as sendPlain } from '../../support/talk.js';
+
+const portOf = (node: RunningNode) => Number(new URL(node.url).port);
+const isLive = (parley: Parley) => parley.connection.value.status === 'live';
+/** The rows that users have written. */
+const written = (handle: ConversationHandle) => handle.value.rows.filter(({ message }) => message?.kind !== 'SYSTEM');
+const texts = (handle: ConversationHandle) => written(handle).map(({ text }) => text);
+const last = (handle: ConversationHandle) => written(handle).at(-1) as Row;
+const protections = (handle: ConversationHandle) => written(handle).map(({ message }) => message?.protection);
+
+/** Records everything that this process sends over WebSockets and HTTP. */
+function recordRequests(): string[] {
+  const bodies: string[] = [];
+  const { fetch: original } = globalThis;
+  vi.stubGlobal('fetch', (input: never, init?: RequestInit) => {
+    const { body } = init ?? {};
+    bodies.push(typeof body === 'string' ? body : body ? Buffer.from(body as ArrayBuffer).toString('latin1') : '');
+    return original(input, init);
+  });
+  class RecordedWebSocket extends WebSocket {
+    override send(data: string): void {
+      bodies.push(data);
+      super.send(data);
+    }
+  }
+  vi.stubGlobal('WebSocket', RecordedWebSocket);
+  return bodies;
+}
+
+const UPDATE = `mutation ($input: UpdateGroupInput!) { updateGroup(input: $input) { conversation { id } } }`;
+
+describe.each(modes)('encrypted conversations of a client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
+  let node: RunningNode;
+
+  beforeAll(async () => {
+    node = await sharedNode(mode);
+  });
+
+  interface Device {
+    person: Person;
+    parley: Parley;
+    e2ee: E2ee;
+    encryption: ParleyEncryption;
+    storage: E2eeStorage;
+  }
+
+  const open = (parley: Parley, storage: E2eeStorage) =>
+    openE2ee({ storage, locks: memoryLocks(), execute: (document, variables) => parley.request(document, variables) });
+
+  const encrypt = (parley: Parley, e2ee: E2ee) => encryptParley(parley, e2ee, { encryptAttachment, decryptAttachment });
+
+  async function device(person: Person, recoveryKey?: string, parley = openAlone({ url: node.url })): Promise<Device> {
+    await parley.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    await eventually('it is live', () => isLive(parley));
+    const storage = memoryStorage();
+    const e2ee = await open(parley, storage);
+    if (recoveryKey) await e2ee.recover(recoveryKey);
+    else await e2ee.setUp();
+    return { person, parley, e2ee, storage, encryption: encrypt(parley, e2ee) };
+  }
+
+  function show({ parley }: { parley: Parley }, id: string): ConversationHandle {
+    const conversation = parley.conversation(id);
+    conversation.subscribe(() => {});
+    return conversation;
+  }
+
+  /** Ana and Ben, who have begun to encrypt their conversation. */
+  async function meet(kind: 'direct' | 'group' = 'direct') {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await (kind === 'direct' ? openDirect(ana, ben) : createGroup(ana, [ben]));
+    const [one, two] = [await device(ana), await device(ben)];
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    for (const { value } of [here, there]) void value;
+    await eventually('both know', () =>
+      [here, there].every(({ value }) => value.conversation?.encryption === 'END_TO_END'),
+    );
+    return { ana, ben, id, one, two, here, there };
+  }
+
+  it('messages, replies, edits and deletions arrive on all devices, and no text is sent', async () => {
+    const bodies = recordRequests();
+    const { ana, ben, id, one, two, here, there } = await meet();
+    await here.send('canary one');
+    await eventually('it is read', () => texts(there).includes('canary one'));
+    expect(protections(there)).toEqual(['protected']);
+    const first = last(there).message;
+    await there.send('canary two', { replyToId: first?.id as string });
+    await eventually('the reply is read', () => last(here).text === 'canary two');
+    expect(last(here).message?.replyTo).toMatchObject({ text: 'canary one', protection: 'protected' });
+    await here.edit(first?.id as string, 'canary edited');
+    await here.edit(first?.id as string, 'canary edited twice');
+    await eventually('the edit is read', () => texts(there)[0] === 'canary edited twice');
+    expect(texts(here)).toEqual(['canary edited twice', 'canary two']);
+    // A change of another field does not take the text away.
+    await there.react(first?.id as string, '👍');
+    await eventually('the reaction is shown', () => written(here)[0]?.message?.reactions.length === 1);
+    expect(texts(here)).toEqual(['canary edited twice', 'canary two']);
+    const phone = await device(ben, await two.e2ee.recoveryKey());
+    const phoned = show(phone, id);
+    await eventually(
+      'the new device reads everything',
+      () => texts(phoned).join() === 'canary edited twice,canary two',
+    );
+    expect(phone.parley.conversations.value.conversations[0]?.lastMessage?.text).toBe('canary two');
+    await phoned.send('canary three');
+    await eventually('all read it', () => [here, there, phoned].every((each) => texts(each).at(-1) === 'canary three'));
+    await phoned.delete(last(phoned).message?.id as string);
+    await eventually('it is deleted', () => texts(here).at(-1) === null);
+    expect(last(here).message).toMatchObject({ text: null });
+    expect(last(here).message?.protection).toBeUndefined();
+    expect(bodies.length).toBeGreaterThan(20);
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+    const { conversation } = await ana.ask(
+      'query ($id: ID!) { conversation(id: $id) { messages { nodes { text } } } }',
+      {
+        id,
+      },
+    );
+    expect(conversation.messages.nodes.every(({ text }: { text: string | null }) => text === null)).toBe(true);
+    expect(one.parley.outbox.value).toEqual([]);
+  });
+
+  it('mentions are counted for the members that a text names', async () => {
+    const [ana, ben, cleo] = await registerAll(node.url, 'ana', 'ben', 'cleo');
+    const id = await createGroup(ana, [ben, cleo]);
+    const [one, two] = [await device(ana), await device(ben)];
+    await one.e2ee.conversation(id).enable();
+    const here = show(one, id);
+    await eventually('it is known', () => here.value.conversation?.encryption === 'END_TO_END');
+    await here.send(`Hello @${ben.username}, \`@${cleo.username}\` and @nobody-at-all.`);
+    const unread = () => show(two, id).value.conversation?.viewerMembership;
+    await eventually('it is counted', () => unread()?.unreadMentionCount === 1);
+    const names = () => last(here).message?.mentions.map(({ id: userId }) => userId);
+    await eventually('it is confirmed', () => names() !== undefined);
+    expect(names()).toEqual([ben.id]);
+    await here.send('To @everyone');
+    await eventually('everyone is mentioned', () => unread()?.unreadMentionCount === 2);
+    expect(last(here).message?.mentionsEveryone).toBe(true);
+  });
+
+  it('what is written offline waits for the encryption, across page loads, and is sent once', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const two = await device(ben);
+    const bodies = recordRequests();
+    const proxy = await startProxy(portOf(node));
+    const browser = openBrowser();
+    recordInto(bodies);
+    const options = { url: `http://127.0.0.1:${proxy.port}/graphql`, requestTimeout: 1_000 };
+    const one = await device(ana, undefined, browser.open(options));
+    await one.e2ee.conversation(id).enable();
+    const here = show(one, id);
+    await here.send('first');
+    await eventually('it is sent', () => one.parley.outbox.value.length === 0 && texts(here).join() === 'first');
+    proxy.pointTo(1);
+    proxy.cut();
+    await here.send('canary offline');
+    await eventually('it waits', () => one.parley.outbox.value.length === 1);
+    await one.parley.close();
+    // A page that has not loaded the encryption.
+    const next = browser.open(options);
+    const shown = show({ parley: next }, id);
+    await eventually('everything is shown at once', () => texts(shown).join() === 'first,canary offline');
+    expect(protections(shown)[0]).toBe('protected');
+    proxy.pointTo(portOf(node));
+    await eventually('it is live', () => isLive(next));
+    expect(last(shown).status).toBe('queued');
+    await expect(shown.edit(written(shown)[0]?.message?.id as string, 'canary edit')).rejects.toMatchObject({
+      code: 'NOT_SET_UP',
+    });
+    const e2ee = await open(next, one.storage);
+    await e2ee.start();
+    encrypt(next, e2ee);
+    await eventually('it is sent', () => next.outbox.value.length === 0);
+    const there = show(two, id);
+    await eventually('it is read', () => texts(there).join() === 'first,canary offline');
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+    // Another tab shares what was opened.
+    const tab = browser.open(options);
+    const tabbed = show({ parley: tab }, id);
+    await there.send('to the tabs');
+    await eventually('a tab without encryption shows it', () => texts(tabbed).at(-1) === 'to the tabs');
+    await next.session.signOut();
+    await eventually('nothing is left', () => tab.conversations.value.conversations.length === 0);
+    await tab.close();
+    const content = await contentOfBrowser();
+    expect(content).not.toContain('to the tabs');
+    expect(content).not.toContain('first');
+  });
+
+  itOnce('a message whose answer is lost is repeated with the same bytes', async () => {
+    const { id, one, here, there } = await meet();
+    const sent = new Map<string, Set<string>>();
+    const parley = openAlone({ url: node.url });
+    const { person } = one;
+    await parley.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    await one.parley.close();
+    void here;
+    let lost = 0;
+    const ids = new Set<string>();
+    class LossyWebSocket extends WebSocket {
+      override send(data: string): void {
+        const { id: operation, payload } = JSON.parse(data);
+        const { encrypted, clientMessageId } = payload?.variables?.input ?? {};
+        if (encrypted) {
+          ids.add(operation);
+          sent.set(clientMessageId, (sent.get(clientMessageId) ?? new Set()).add(encrypted.content));
+        }
+        super.send(data);
+      }
+      override emit(event: string, ...args: unknown[]): boolean {
+        const isAnswer = event === 'message' && ids.delete(JSON.parse(String(args[0])).id);
+        if (!isAnswer || lost === 2) return super.emit(event, ...args);
+        lost += 1;
+        this.terminate();
+        return true;
+      }
+    }
+    vi.stubGlobal('WebSocket', LossyWebSocket);
+    const again = openAlone({ url: node.url });
+    vi.stubGlobal('WebSocket', LossyWebSocket);
+    await again.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    await eventually('it is live', () => isLive(again));
+    const e2ee = await open(again, one.storage);
+    await e2ee.start();
+    encrypt(again, e2ee);
+    await again.conversation(id).send('once');
+    await eventually('an answer was lost', () => lost > 0);
+    await eventually('it is sent', () => again.outbox.value.length === 0);
+    await eventually('it is read', () => texts(there).join() === 'once');
+    expect([...sent.values()].map(({ size }) => size)).toEqual([1]);
+  });
+
+  itOnce('an encryption that began while a device was offline encrypts what the server has refused', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const two = await device(ben);
+    const proxy = await startProxy(portOf(node));
+    const one = await device(ana, undefined, openAlone({ url: `http://127.0.0.1:${proxy.port}/graphql` }));
+    const here = show(one, id);
+    await eventually('it is shown', () => here.value.conversation !== undefined);
+    proxy.pointTo(1);
+    proxy.cut();
+    await here.send('written before');
+    await two.e2ee.conversation(id).enable();
+    proxy.pointTo(portOf(node));
+    const there = show(two, id);
+    await eventually('it is read', () => texts(there).join() === 'written before');
+    expect(protections(there)).toEqual(['protected']);
+  });
+
+  itOnce('texts that the server adds, swaps or claims are not shown as protected', async () => {
+    const { id, one, two, there, here } = await meet('group');
+    await here.send('genuine');
+    await here.send('other');
+    await eventually('both are read', () => texts(there).join() === 'genuine,other');
+    // The next answers of the server are changed.
+    let change = (_: Record<string, unknown>) => {};
+    class HostileWebSocket extends WebSocket {
+      override emit(event: string, ...args: unknown[]): boolean {
+        if (event !== 'message') return super.emit(event, ...args);
+        const data = JSON.parse(String(args[0]), (_, value) => {
+          if (value?.__typename === 'Message') change(value);
+          if (value?.encryption) value.encryption = 'NONE';
+          return value;
+        });
+        return super.emit(event, Buffer.from(JSON.stringify(data)), ...args.slice(1));
+      }
+    }
+    vi.stubGlobal('WebSocket', HostileWebSocket);
+    const parley = openAlone({ url: node.url });
+    vi.stubGlobal('WebSocket', HostileWebSocket);
+    const { person } = two;
+    await parley.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    await eventually('it is live', () => isLive(parley));
+    const e2ee = await open(parley, two.storage);
+    await e2ee.start();
+    encrypt(parley, e2ee);
+    const shown = show({ parley }, id);
+    await eventually('both are read', () => texts(shown).join() === 'genuine,other');
+    const [first, second] = written(shown).map(({ message }) => message) as [Row['message'], Row['message']];
+    const rowOf = (index: number) => written(shown)[index] as Row;
+    const emojis = ['👍', '🎉', '❤️', '😀', '🙏'];
+    /** Lets the server send a message again with changed fields. */
+    const lie = async (messageId: string, fields: Record<string, unknown>) => {
+      change = (message) => message['id'] === messageId && Object.assign(message, fields);
+      await here.react(messageId, emojis.pop() as string);
+    };
+    const [id1, id2] = [first?.id as string, second?.id as string];
+    await lie(id1, { text: 'fake', protection: 'protected' });
+    await eventually('it arrived', () => rowOf(0).message?.reactions.length === 1);
+    expect(rowOf(0)).toMatchObject({ text: 'genuine', message: { protection: 'protected' } });
+    await lie(id1, { text: 'fake', encrypted: null, protection: 'protected' });
+    await eventually('the text is shown', () => rowOf(0).text === 'fake');
+    expect(rowOf(0).message?.protection).toBeUndefined();
+    await lie(id1, { text: 'fake', sender: { ...first?.sender, id: two.person.id } });
+    await eventually('another sender is noticed', () => typeof rowOf(0).message?.protection === 'object');
+    expect(rowOf(0)).toMatchObject({ text: null, message: { protection: { error: 'TAMPERED' } } });
+    const { conversation } = await two.person.ask(
+      `query ($id: ID!) { conversation(id: $id) { messages(last: 2) { nodes {
+        encrypted { __typename generation epoch content device { __typename id } } } } } }`,
+      { id },
+    );
+    await lie(id2, { encrypted: conversation.messages.nodes[0].encrypted, text: 'fake' });
+    await eventually('another content is noticed', () => typeof rowOf(1).message?.protection === 'object');
+    expect(rowOf(1)).toMatchObject({ text: null, message: { protection: { error: 'TAMPERED' } } });
+    await lie(id2, {});
+    await eventually('the genuine one is shown again', () => rowOf(1).text === 'other');
+    expect(rowOf(1).message?.protection).toBe('protected');
+    // It states that the conversation is not encrypted.
+    await one.person.ask(UPDATE, { input: { conversationId: id, title: 'Another title' } });
+    await eventually('it is stated', () => shown.value.conversation?.encryption === 'NONE');
+    change = () => {};
+    const bodies = recordRequests();
+    await shown.send('canary after the lies');
+    await eventually('it is sent encrypted', () => texts(here).at(-1) === 'canary after the lies');
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+  });
+
+  itOnce('files are encrypted before the upload and decrypted by the others', async () => {
+    const bodies = recordRequests();
+    const { id, one, two, here, there } = await meet();
+    const media = mediaOf(one.parley);
+    mediaOf(two.parley);
+    const content = 'canary content '.repeat(5_000);
+    const image = new File([content], 'canary-name.png', { type: 'image/png' });
+    await media.add(id, image, { width: 640, height: 480, altText: 'canary description' });
+    await media.send(id, 'Look');
+    await eventually(
+      'it is read',
+      () => last(there)?.text === 'Look' && last(there).message?.attachments[0]?.state === 'READY',
+    );
+    const [attachment] = last(there).message?.attachments ?? [];
+    expect(attachment).toMatchObject({
+      kind: 'IMAGE',
+      filename: 'canary-name.png',
+      contentType: 'image/png',
+      byteSize: content.length,
+      width: 640,
+      height: 480,
+      altText: 'canary description',
+    });
+    await eventually('there is a token', () => mediaOf(two.parley).token.value !== undefined);
+    let received = 0;
+    const opened = await two.encryption.file(attachment as never, { onProgress: (bytes) => (received = bytes) });
+    expect(opened.type).toBe('image/png');
+    expect(await opened.text()).toBe(content);
+    expect(received).toBeGreaterThan(content.length);
+    expect(media.ownFile(attachment?.id as string)).toBeDefined();
+    await there.edit(last(there).message?.id as string, 'no').then(
+      () => expect.unreachable(),
+      () => {},
+    );
+    await here.edit(last(here).message?.id as string, null);
+    await eventually('the text is removed', () => last(there).text === null);
+    expect(last(there).message?.attachments).toHaveLength(1);
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+  });
+
+  itOnce('drafts of encrypted conversations stay on the device', async () => {
+    const { id, ana, one } = await meet();
+    const bodies = recordRequests();
+    const drafts = draftsOf(one.parley);
+    const other = await createGroup(ana, []);
+    const saved = async () => (await ana.ask('{ viewer { drafts { text } } }')).viewer.drafts;
+    await drafts.save(id, 'canary draft');
+    await drafts.save(other, 'not encrypted');
+    await eventually('the later one is saved', async () => (await saved()).length > 0);
+    expect(drafts.of(id).value?.text).toBe('canary draft');
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+    expect(await saved()).toEqual([{ text: 'not encrypted' }]);
+  });
+
+  itOnce('new messages are announced with their texts, and pins and quotes have theirs', async () => {
+    const { id, one, two, here, there } = await meet();
+    const announced: (string | null)[] = [];
+    two.parley.onMessage(({ text }) => announced.push(text));
+    await here.send('announced');
+    await eventually('it is announced', () => announced.length === 1);
+    expect(announced).toEqual(['announced']);
+    await eventually('it is read', () => last(there)?.text === 'announced');
+    const pins = pinsOf(one.parley);
+    await pins.set(id, last(here).message?.id as string, true);
+    const phone = await device(two.person, await two.e2ee.recoveryKey());
+    const others = pinsOf(phone.parley);
+    await others.load(id);
+    await eventually('the pin is opened', () => others.of(id).value?.[0]?.text === 'announced');
+  });
+
+  itOnce('messages from before the encryption are recognizable, and can be edited', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const { id: old } = await sendPlain(ana, id, 'in plain text', 'key-of-the-old-message');
+    const [one, two] = [await device(ana), await device(ben)];
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    await eventually(
+      'it is shown',
+      () => here.value.conversation?.encryption === 'END_TO_END' && texts(there).length === 1,
+    );
+    expect(protections(there)).toEqual([undefined]);
+    await here.edit(old, 'now encrypted');
+    await eventually('it is protected', () => texts(there)[0] === 'now encrypted');
+    expect(protections(there)).toEqual(['protected']);
+  });
+
+  itOnce('an error of the encryption stays with the entry, and retrying sends it', async () => {
+    const { here, there, one } = await meet();
+    let fails = true;
+    const failing: E2ee = {
+      ...one.e2ee,
+      conversation(id) {
+        const conversation = one.e2ee.conversation(id);
+        return {
+          ...conversation,
+          async encrypt(...args) {
+            if (fails) throw Object.assign(new Error('changed'), { name: 'E2eeError', code: 'IDENTITY_CHANGED' });
+            return conversation.encrypt(...args);
+          },
+        };
+      },
+    };
+    encrypt(one.parley, failing);
+    const key = await here.send('tried twice');
+    await eventually('it has failed', () => last(here).status === 'failed');
+    expect(last(here).pending?.error).toMatchObject({ code: 'IDENTITY_CHANGED' });
+    fails = false;
+    await one.parley.outbox.retry(key);
+    await eventually('it is read', () => texts(there).join() === 'tried twice');
+  });
+});
+
+/** Records into `bodies` again after the globals of a browser were replaced. */
+function recordInto(bodies: string[]): void {
+  class RecordedWebSocket extends WebSocket {
+    override send(data: string): void {
+      bodies.push(data);
+      super.send(data);
+    }
+  }
+  vi.stubGlobal('WebSocket', RecordedWebSocket);
+}
+
+/** Everything that IndexedDB contains, as text. */
+async function contentOfBrowser(): Promise<string> {
+  const done = <T>(request: IDBRequest<T>) =>
+    new Promise<T>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  let content = '';
+  for (const { name = '' } of await indexedDB.databases()) {
+    const db = await done(indexedDB.open(name));
+    for (const store of db.objectStoreNames) {
+      content += JSON.stringify(await done(db.transaction(store).objectStore(store).getAll()));
+    }
+    db.close();
+  }
+  return content;
+}
