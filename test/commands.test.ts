@@ -13,7 +13,7 @@ describe('the commands that run tests', () => {
   /** A folder in which nothing is left to install, generate or build, with a Vitest that prints its arguments. */
   beforeAll(async () => {
     folder = join(inject('scratch'), 'commands');
-    const built = ['src/generated', 'dist', 'dist/web', 'test/generated'];
+    const built = ['src/generated', 'src/generated/e2ee', 'dist', 'dist/web', 'test/generated'];
     for (const path of [...built, 'node_modules/.bin']) {
       await mkdir(join(folder, path), { recursive: true });
     }

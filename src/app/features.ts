@@ -25,6 +25,7 @@ import { reactionFeature } from '../domain/reaction/reaction.feature.js';
 import { receiptFeature } from '../domain/receipt/receipt.feature.js';
 import { relationshipFeature } from '../domain/relationship/relationship.feature.js';
 import { replyFeature } from '../domain/reply/reply.feature.js';
+import { reportFeature } from '../domain/report/report.feature.js';
 import { searchFeature } from '../domain/search/search.feature.js';
 import { serverInfoFeature } from '../domain/server-info/server-info.feature.js';
 import { serviceFeature } from '../domain/service/service.feature.js';
@@ -65,6 +66,7 @@ export const features: readonly Feature[] = [
   replyFeature,
   pinFeature,
   encryptionFeature,
+  reportFeature,
   mediaFeature,
   callFeature,
   statusFeature,

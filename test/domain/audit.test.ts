@@ -26,7 +26,7 @@ import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { statementsOf } from '../support/statements.js';
-import { attempt, createGroup, send } from '../support/talk.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const SERVICE_KEY = 'the-key-of-a-backend-of-this-service-in-tests';
 const DAY_MS = 86_400_000;
@@ -353,6 +353,42 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
       subjectId: chief.id,
       details: { role: ['ADMIN', 'OWNER'] },
     });
+
+    // ── reports ──
+    const direct = await openDirect(chief, ann);
+    const reported = await send(ann, direct, 'to be reported');
+    await act('reportMessage', { messageId: reported.id, reason: 'SPAM', comment: 'a secret comment' }, asChief, {
+      action: 'MESSAGE_REPORTED',
+      ...byChief,
+      subjectId: ann.id,
+      conversationId: direct,
+      details: { reportId: any, messageId: reported.id, reason: 'SPAM' },
+    });
+    await act('reportMessage', { messageId: reported.id, reason: 'SPAM' }, asChief);
+    const reportId = encodeGlobalId('Report', (await node.deps.database.db.report.findFirstOrThrow()).id);
+    const READ = 'query { reports(filter: { state: OPEN }) { nodes { id } } }';
+    await act(READ, {}, asChief, { action: 'REPORTS_READ', ...byChief, details: { state: 'OPEN' } });
+    await act(READ, {}, asAnn, {
+      action: 'REPORTS_READ',
+      outcome: 'REFUSED',
+      ...byAnn,
+      details: { state: 'OPEN', reason: 'NOT_ALLOWED' },
+    });
+    const resolving = { reportId, resolution: 'DISMISSED' };
+    await act('resolveReport', resolving, asAnn, {
+      action: 'REPORT_RESOLVED',
+      outcome: 'REFUSED',
+      ...byAnn,
+      details: { ...resolving, reason: 'NOT_ALLOWED' },
+    });
+    await act('resolveReport', resolving, asChief, {
+      action: 'REPORT_RESOLVED',
+      ...byChief,
+      subjectId: ann.id,
+      conversationId: direct,
+      details: resolving,
+    });
+    await act('resolveReport', resolving, asChief);
 
     // ── the whole service ──
     const onDan = { subjectId: dan.user.id };

@@ -41,6 +41,7 @@ const settings = {
   PRESENCE_MAX_WATCHED: '1',
   REACTION_EMOJIS_MAX: '2',
   REACTIONS_PER_PERSON_MAX: '2',
+  REPORT_COMMENT_MAX_CHARS: '100',
   SEALED_KEYS_MAX: '1',
   SOCKET_STREAMS_MAX: '1',
   STATUS_LISTED_MAX: '1',
@@ -447,6 +448,26 @@ const cases: Case[] = [
       const createdAt = new Date(Date.now() - 2 * 3_600_000);
       await node.deps.database.db.message.update({ where: { id }, data: { createdAt } });
       return errorsOf(mutate(ana, 'editMessage', { messageId, text: 'too late' }));
+    },
+  },
+  {
+    limit: 'reportCommentMaxChars',
+    by: 'reportMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const { id: messageId } = await send(bob, await openDirect(ana, bob), 'hello');
+      return errorsOf(mutate(ana, 'reportMessage', { messageId, reason: 'OTHER', comment: 'a'.repeat(101) }));
+    },
+  },
+  {
+    limit: 'encryptedContentMaxBytes',
+    by: 'reportMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const { id: messageId } = await send(bob, await openDirect(ana, bob), 'hello');
+      const { id: deviceId } = await registerDevice(bob);
+      const disclosure = { generation: 1, epoch: 0, deviceId, content: bytes(65), messageKey: bytes(32) };
+      return errorsOf(mutate(ana, 'reportMessage', { messageId, reason: 'OTHER', disclosure }));
     },
   },
   {

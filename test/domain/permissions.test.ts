@@ -141,6 +141,9 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     addReaction: (actor, { theirs }) => attempt(actor, 'addReaction', { messageId: theirs, emoji: '👍' }),
     removeReaction: (actor, { theirs }) => attempt(actor, 'removeReaction', { messageId: theirs, emoji: '👍' }),
     pinMessage: (actor, { theirs }) => attempt(actor, 'pinMessage', { messageId: theirs }),
+    'reportMessage, one’s own': (actor, { own }) => attempt(actor, 'reportMessage', { messageId: own, reason: 'SPAM' }),
+    'reportMessage, a member’s': (actor, { theirs }) =>
+      attempt(actor, 'reportMessage', { messageId: theirs, reason: 'SPAM' }),
     unpinMessage: async (actor, { theirs }) => {
       await attempt(four, 'pinMessage', { messageId: theirs });
       return attempt(actor, 'unpinMessage', { messageId: theirs });
@@ -319,6 +322,8 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     removeReaction: (actor, { theirs }) => attempt(actor, 'removeReaction', { messageId: theirs, emoji: '👍' }),
     pinMessage: (actor, { theirs }) => attempt(actor, 'pinMessage', { messageId: theirs }),
     unpinMessage: (actor, { theirs }) => attempt(actor, 'unpinMessage', { messageId: theirs }),
+    'reportMessage, the other’s': (actor, { theirs }) =>
+      attempt(actor, 'reportMessage', { messageId: theirs, reason: 'SPAM' }),
     markRead: (actor, { conversationId }) => attempt(actor, 'markRead', { conversationId, seq: 2 }),
     updateGroup: (actor, { conversationId }) => attempt(actor, 'updateGroup', { conversationId, title: 'Ours' }),
     addMembers: (actor, { conversationId }) => attempt(actor, 'addMembers', { conversationId, userIds: [two.id] }),
@@ -332,6 +337,8 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
   // ── for the whole service ──
 
   interface Service {
+    /** The acting user, with a session of their own. */
+    self: Person;
     user: Person;
     moderator: Person;
     admin: Person;
@@ -352,14 +359,30 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     const who = { 'signed out': signedOut(me), 'service key': key }[actor] ?? me;
     const { user: made } = await attempt(key, 'createUser', newUser(`made-${user.username}`), 'user { id }');
     const { data } = await key.request('{ viewer { user { id } } }');
-    return { actor: who, scene: { user, moderator, admin: chief, made, own: data.viewer.user } };
+    return {
+      actor: who,
+      scene: { self: actor === 'service key' ? key : me, user, moderator, admin: chief, made, own: data.viewer.user },
+    };
   }
   const suspended = async ({ admin: chief }: Service, { id }: Person) => {
     await attempt(chief, 'suspendUser', { userId: id });
     return { userId: id };
   };
 
+  /** The id of a report of a message of this user, or of the acting one. */
+  async function reportAbout(sender: Person): Promise<string> {
+    const [reporter] = await people('reporter');
+    const { id } = await send(sender, await openDirect(reporter, sender), 'reported');
+    await attempt(reporter, 'reportMessage', { messageId: id, reason: 'SPAM' });
+    const row = await node.deps.database.db.report.findFirstOrThrow({ where: { messageId: rowId(id) } });
+    return encodeGlobalId('Report', row.id);
+  }
+
   const inService: Record<string, Try<Service>> = {
+    'resolveReport, about another user': async (actor, { user }) =>
+      attempt(actor, 'resolveReport', { reportId: await reportAbout(user), resolution: 'DISMISSED' }),
+    'resolveReport, about oneself': async (actor, { self }) =>
+      attempt(actor, 'resolveReport', { reportId: await reportAbout(self), resolution: 'DISMISSED' }),
     'suspendUser, a user': (actor, { user }) => attempt(actor, 'suspendUser', { userId: user.id }),
     'suspendUser, a moderator': (actor, { moderator }) => attempt(actor, 'suspendUser', { userId: moderator.id }),
     'suspendUser, an admin': (actor, { admin: chief }) => attempt(actor, 'suspendUser', { userId: chief.id }),

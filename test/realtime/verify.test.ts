@@ -466,6 +466,16 @@ const actions: Record<string, Action> = {
     await mutation(other, 'blockUser', { userId: owner.id });
     await mutation(other, 'unblockUser', { userId: owner.id });
   },
+  reportMessage: async ({ other, messageId }) => {
+    for (let times = 0; times < 2; times++) await mutation(other, 'reportMessage', { messageId, reason: 'SPAM' });
+  },
+  resolveReport: ({ node, owner, other, messageId }) =>
+    asAdmin(node, owner, async () => {
+      await mutation(other, 'reportMessage', { messageId, reason: 'OTHER' });
+      const { reports } = await owner.ask('{ reports(first: 1) { nodes { id } } }');
+      const input = { reportId: reports.nodes[0].id, resolution: 'DISMISSED' };
+      for (let times = 0; times < 2; times++) await mutation(owner, 'resolveReport', input);
+    }),
   suspendUser: ({ node, member, other }) =>
     asAdmin(node, member, () => mutation(member, 'suspendUser', { userId: other.id })),
   unsuspendUser: ({ node, member, other }) =>
