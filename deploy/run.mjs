@@ -125,6 +125,7 @@ const webSmoke = 'test/web/smoke.test.ts';
 /** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
 const webInShort = [
   'test/web/calls.smoke.test.ts',
+  'test/web/encryption-account.smoke.test.ts',
   'test/web/statuses.smoke.test.ts',
   'test/web/chat.test.ts',
   'test/web/faults/network.test.ts',

@@ -164,14 +164,15 @@ export interface E2ee {
   identity(userId: string): Promise<TrustState>;
   /** The 60 digits that the viewer and a user compare. */
   safetyNumber(userId: string): Promise<string>;
-  /** Stores that the viewer and a user have compared the safety number, and that it was the same. */
-  verifyIdentity(userId: string): Promise<void>;
+  /** Stores that the viewer and a user have compared the safety number, and that it was the same; with `false`, that they have not. */
+  verifyIdentity(userId: string, isVerified?: boolean): Promise<void>;
   /**
-   * Accepts a changed identity key of another user.
+   * Accepts a changed identity key of another user: the given one, such as that whose safety number the viewer has compared, or the
+   * one that was seen last.
    * @throws E2eeError `IDENTITY_CHANGED` for the viewer. If the viewer has replaced the identity on another device, call `erase` and
    *   `recover` on this one.
    */
-  acceptIdentity(userId: string): Promise<void>;
+  acceptIdentity(userId: string, identityKey?: Uint8Array): Promise<void>;
   /** Deletes all keys of this device, for example when the user signs out. */
   erase(): Promise<void>;
   close(): void;
@@ -476,9 +477,9 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     identity: trust.state,
     safetyNumber: trust.safetyNumber,
     verifyIdentity: trust.verify,
-    async acceptIdentity(userId) {
+    async acceptIdentity(userId, identityKey) {
       await ready();
-      await trust.accept(userId);
+      await trust.accept(userId, identityKey);
     },
     erase: keeper.erase,
     close() {

@@ -22,6 +22,8 @@ export interface TrustState {
   isVerified: boolean;
   /** Whether another key was seen since then, for example because the user has lost all devices and the recovery key. */
   isChanged: boolean;
+  /** The key that was seen last, which `acceptIdentity` accepts; undefined if none has changed. */
+  newIdentityKey: Uint8Array | undefined;
 }
 
 /** A user with an identity key. */
@@ -161,27 +163,30 @@ export function createTrust(
         identityKey: known?.current,
         isVerified: known?.isVerified ?? false,
         isChanged: (known?.others.length ?? 0) > 0,
+        newIdentityKey: known?.others.at(-1),
       };
     },
 
-    /** Stores that the viewer has compared the safety number. */
-    async verify(userId: string): Promise<void> {
+    /** Stores whether the viewer has compared the safety number. */
+    async verify(userId: string, isVerified = true): Promise<void> {
       const known = await pinned(userId);
       if (!known) throw new E2eeError('KEY_UNAVAILABLE', 'No device of the user is known.');
-      await write(userId, { ...known, isVerified: true });
+      await write(userId, { ...known, isVerified });
     },
 
     /**
-     * Accepts the key that was seen last. The user has to be verified again.
+     * Accepts the key that was seen last, or the given one if that was seen. The user has to be verified again.
      * @throws E2eeError `IDENTITY_CHANGED` for the viewer, whose key is the one that this device has: a server could make others.
      */
-    async accept(userId: string): Promise<void> {
+    async accept(userId: string, identityKey?: Uint8Array): Promise<void> {
       if (userId === ownUserId()) throw changed(userId);
       const known = await pinned(userId);
-      const current = known?.others.at(-1);
+      const current = identityKey ? known?.others.find((key) => equal(key, identityKey)) : known?.others.at(-1);
       if (!known || !current) return;
       const former = [...(known.former ?? []), known.current];
-      await write(userId, { current, others: [], former, isVerified: false });
+      // Those that were seen after it have yet to be accepted.
+      const others = known.others.slice(known.others.indexOf(current) + 1);
+      await write(userId, { current, others, former, isVerified: false });
     },
 
     /** Stores a key that the viewer has made or recovered. */

@@ -369,10 +369,24 @@ describe('a server that attacks', () => {
     const sending = alice.e2ee.conversation(conversation.id).send({ text: 'secret' });
     await expect(sending).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
     expect(changed).toEqual(['bob']);
+    const { identityKey, newIdentityKey } = await alice.e2ee.identity('bob');
     expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: true, isChanged: true });
-    await alice.e2ee.acceptIdentity('bob');
+    expect(newIdentityKey).not.toEqual(identityKey);
+    // Only a key that was seen can be accepted, and is the one that is compared from then on.
+    await alice.e2ee.acceptIdentity('bob', new Uint8Array(32));
+    expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: true, isChanged: true });
+    await alice.e2ee.acceptIdentity('bob', newIdentityKey);
     await alice.e2ee.conversation(conversation.id).send({ text: 'accepted' });
-    expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: false, isChanged: false });
+    expect(await alice.e2ee.identity('bob')).toEqual({
+      identityKey: newIdentityKey,
+      newIdentityKey: undefined,
+      isVerified: false,
+      isChanged: false,
+    });
+    await alice.e2ee.verifyIdentity('bob');
+    expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: true });
+    await alice.e2ee.verifyIdentity('bob', false);
+    expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: false });
   });
 
   it('gets no keys with an identity that it has made for a verified user', async () => {

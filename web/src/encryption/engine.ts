@@ -32,6 +32,7 @@ export function createEncryption(parley: Parley): Encryption {
   const changes = createValue<readonly string[]>([]);
   const added = createValue<readonly AddedMember[]>([]);
   const dialog = createValue<EncryptionDialog | undefined>(undefined);
+  const revision = createValue(0);
   let account: Account | undefined;
   let e2ee: E2ee | undefined;
   /** Whether the server has not been asked since the last sign-in. */
@@ -67,6 +68,7 @@ export function createEncryption(parley: Parley): Encryption {
   function show(of: Account): void {
     if (of.isClosed) return;
     const record = readRecord(of.userId);
+    revision.set(revision.value + 1);
     changes.set(record.changed);
     added.set(record.added);
     const { value } = state;
@@ -179,6 +181,13 @@ export function createEncryption(parley: Parley): Encryption {
     setStatus(of, 'ready', opened);
   }
 
+  /** Deletes the keys of this browser. */
+  async function eraseKeys(of: Account, opened: E2ee): Promise<void> {
+    await opened.erase();
+    removeRecord(of.userId);
+    show(of);
+  }
+
   /** Runs what needs the keys of the user. */
   function withKeys<T>(work: (of: Account, opened: E2ee) => Promise<T>): Promise<T> {
     return inOrder(async () => {
@@ -213,7 +222,6 @@ export function createEncryption(parley: Parley): Encryption {
       return account && readRecord(account.userId).deviceId;
     },
     openSetup: () => dialog.set({ name: 'setup' }),
-    openNewKey: () => dialog.set({ name: 'newKey' }),
     openVerification: (userId) => dialog.set({ name: 'verify', userId }),
     closeDialog: () => dialog.set(undefined),
     seeChange(userId) {
@@ -253,6 +261,55 @@ export function createEncryption(parley: Parley): Encryption {
         await opened.forgetRecoveryKey();
         await ready(of, opened);
       }),
+    revision,
+    meet: (userId) =>
+      withKeys(async (of, opened) => {
+        const { conversations } = parley.conversations.value;
+        const direct = conversations.find(({ kind, counterpart }) => kind === 'DIRECT' && counterpart?.id === userId);
+        if (!direct) return;
+        // One that is not encrypted has no identities.
+        await opened
+          .conversation(direct.id)
+          .synchronize()
+          .catch(() => {});
+        show(of);
+      }),
+    securityCode: (userId) =>
+      withKeys(async (of, opened) => {
+        const [{ safetyNumber }, own, other] = await Promise.all([
+          import('@parley/e2ee'),
+          opened.identity(of.userId),
+          opened.identity(userId),
+        ]);
+        const identityKey = other.newIdentityKey ?? other.identityKey;
+        if (!own.identityKey || !identityKey) throw new Error('No identity of the user is known.');
+        return safetyNumber({ userId: of.userId, identityKey: own.identityKey }, { userId, identityKey });
+      }),
+    verify: (userId, isVerified) =>
+      withKeys(async (of, opened) => {
+        await opened.verifyIdentity(userId, isVerified);
+        // Also for the other tabs.
+        remember(of, ({ revision: before = 0 }) => ({ revision: before + 1 }));
+      }),
+    accept: (userId, identityKey) =>
+      withKeys(async (of, opened) => {
+        await opened.acceptIdentity(userId, identityKey);
+        remember(of, ({ changed, revision: before = 0 }) => ({
+          revision: before + 1,
+          changed: changed.filter((each) => each !== userId),
+        }));
+      }),
+    forgetKeys: () =>
+      withKeys(async (of, opened) => {
+        await eraseKeys(of, opened);
+        await start(of);
+      }),
+    replaceKeys: () =>
+      withKeys(async (of, opened) => {
+        await eraseKeys(of, opened);
+        await opened.setUp({ name: deviceName(), replaceIdentity: true });
+        await ready(of, opened);
+      }),
     rename: (name) =>
       withKeys(async (of) => {
         const { viewer } = await parley.request(EncryptionDevicesDocument);
@@ -265,10 +322,7 @@ export function createEncryption(parley: Parley): Encryption {
       }),
     async signOut({ erase }) {
       if (erase) {
-        await withKeys(async (of, opened) => {
-          await opened.erase();
-          removeRecord(of.userId);
-        });
+        await withKeys(eraseKeys);
       }
       await parley.session.signOut();
     },

@@ -17,6 +17,8 @@ export interface EncryptionRecord {
   deviceName?: string | undefined;
   /** The users whose identity has changed; the viewer has not seen it yet. */
   changed: readonly string[];
+  /** It changes whenever the identity of a user was verified or accepted. */
+  revision?: number | undefined;
   /** The users who were added; the viewer has not seen it yet. */
   added: readonly AddedMember[];
 }

@@ -19,8 +19,8 @@ export interface EncryptionState {
   isKeyPending: boolean;
 }
 
-/** A dialog of encryption: set-up and recovery, another recovery key, or the comparison of security codes with a user. */
-export type EncryptionDialog = { name: 'setup' } | { name: 'newKey' } | { name: 'verify'; userId: string };
+/** A dialog of encryption: set-up and recovery, or the comparison of security codes with a user. */
+export type EncryptionDialog = { name: 'setup' } | { name: 'verify'; userId: string };
 
 /** The encryption of the user who is signed in, on this page. */
 export interface Encryption {
@@ -31,8 +31,6 @@ export interface Encryption {
   readonly dialog: Readable<EncryptionDialog | undefined>;
   /** Opens the dialog in which encryption is set up or recovered. */
   openSetup(): void;
-  /** Opens the dialog in which another recovery key is made. */
-  openNewKey(): void;
   /** Opens the dialog in which the viewer verifies a user, and accepts a changed identity. */
   openVerification(userId: string): void;
   closeDialog(): void;
@@ -59,6 +57,20 @@ export interface Encryption {
   changeRecoveryKey(): Promise<void>;
   /** Forgets the recovery key, after the user has confirmed that it is saved. */
   confirmRecoveryKey(): Promise<void>;
+  /** It changes whenever something that is stored of identities and notices may have changed. */
+  readonly revision: Readable<number>;
+  /** Looks for the identity of a user in their direct conversation, if that is encrypted. */
+  meet(userId: string): Promise<void>;
+  /** The digits that the viewer and a user compare: those of the changed identity, if it was changed. */
+  securityCode(userId: string): Promise<string>;
+  /** Stores whether the viewer and a user have compared the security code. */
+  verify(userId: string, isVerified: boolean): Promise<void>;
+  /** Accepts the changed identity of a user. */
+  accept(userId: string, identityKey: Uint8Array): Promise<void>;
+  /** Deletes the keys of this browser, so that they can be recovered or set up again. */
+  forgetKeys(): Promise<void>;
+  /** Replaces the keys of the account, for example because a device was stolen. All other devices lose them. */
+  replaceKeys(): Promise<void>;
   /** The id of the device that this browser is; undefined without keys. */
   readonly deviceId: string | undefined;
   /** Gives the device that this browser is another name. */

@@ -1,7 +1,23 @@
+import { lazy, Suspense } from 'react';
 import { useEncryption } from '../../encryption/encryption.ts';
+import type { Encryption } from '../../encryption/types.ts';
+import { useReadable } from '../../parley.ts';
+import { Notices } from './notices.tsx';
 
-/** Keeps this browser registered as a device of the user. */
+const EncryptionDialogs = lazy(() => import('./encryption-dialogs.tsx'));
+
+/** Keeps this browser registered as a device of the user, and shows notices and dialogs in front of whatever page is open. */
 export default function EncryptionHost() {
-  useEncryption();
-  return null;
+  const encryption = useEncryption();
+  return encryption ? <Host encryption={encryption} /> : null;
+}
+
+function Host({ encryption }: { encryption: Encryption }) {
+  const dialog = useReadable(encryption.dialog);
+  return (
+    <>
+      <Notices encryption={encryption} />
+      <Suspense>{dialog && <EncryptionDialogs encryption={encryption} dialog={dialog} />}</Suspense>
+    </>
+  );
 }

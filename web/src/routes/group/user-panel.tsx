@@ -1,5 +1,6 @@
 import { peopleOf } from '@parley/client/people';
 import { type ReactNode, useEffect, useState } from 'react';
+import { useEncryption } from '../../encryption/encryption.ts';
 import { ProfileDocument, type ProfileQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
@@ -11,6 +12,7 @@ import { SidePanel } from '../../shell/side-panel.tsx';
 import { useTimes } from '../../shell/time.ts';
 import { useTask } from '../../shell/use-task.ts';
 import { presenceOf } from '../chat/names.ts';
+import VerifiedBadge from '../encryption/verified-badge.tsx';
 import styles from './group.module.css';
 
 type Profile = NonNullable<ProfileQuery['user']>;
@@ -29,6 +31,7 @@ export default function UserPanel({
 }) {
   const text = useScreenText();
   const { group, app } = text;
+  const encryption = useEncryption();
   const times = useTimes();
   const parley = useParley();
   const people = peopleOf(parley);
@@ -56,7 +59,7 @@ export default function UserPanel({
           <div className={styles.head}>
             <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={88} />
             <h2>
-              <bdi>{user.displayName}</bdi>
+              <bdi>{user.displayName}</bdi> <VerifiedBadge userId={id} />
             </h2>
             <p>
               <bdi>@{user.username}</bdi>
@@ -86,6 +89,15 @@ export default function UserPanel({
                 />
               </li>
               {children}
+              {encryption?.e2ee && (
+                <li>
+                  <Action
+                    icon="shield"
+                    label={text.encryption.verifyAction}
+                    onClick={() => encryption.openVerification(id)}
+                  />
+                </li>
+              )}
               {!user.viewerHasBlocked && (
                 <li>
                   <Action

@@ -1,4 +1,5 @@
-import { type ReactNode, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { useEncryption } from '../../encryption/encryption.ts';
 import { locales, useLanguage } from '../../locales/locale.tsx';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
@@ -13,13 +14,23 @@ import { NotificationSettings } from './notification-settings.tsx';
 import styles from './settings.module.css';
 import { StatusSettings } from './status-settings.tsx';
 
+const EncryptionSettings = lazy(() => import('../encryption/encryption-settings.tsx'));
+const SignOutDialog = lazy(() => import('../encryption/sign-out-dialog.tsx'));
+
 /** The settings of the user and of this browser. */
 export default function Settings() {
-  const { app, account, notifications, settings, status } = useScreenText();
+  const { app, account, encryption: encryptionText, notifications, settings, status } = useScreenText();
   const parley = useParley();
   const viewer = useViewer();
   const user = viewer?.user;
   const [isEditing, setEditing] = useState(false);
+  const encryption = useEncryption();
+  const [isSigningOut, setSigningOut] = useState(false);
+  const signOut = () => {
+    // Otherwise, this browser has no keys.
+    if (encryption?.e2ee) setSigningOut(true);
+    else void parley.session.signOut();
+  };
   return (
     <main className={styles.page}>
       <div className={styles.column}>
@@ -40,10 +51,13 @@ export default function Settings() {
             </div>
             <div className={styles.buttons}>
               <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>
-              <Button onClick={() => void parley.session.signOut()}>{account.signOut}</Button>
+              <Button onClick={signOut}>{account.signOut}</Button>
             </div>
           </section>
         )}
+        <Suspense>
+          {encryption && isSigningOut && <SignOutDialog encryption={encryption} onClose={() => setSigningOut(false)} />}
+        </Suspense>
         {viewer && isEditing && <ProfileDialog viewer={viewer} onClose={() => setEditing(false)} />}
         {viewer && (
           <Section title={settings.availability}>
@@ -55,6 +69,11 @@ export default function Settings() {
         </Section>
         <Section title={status.title}>
           <StatusSettings />
+        </Section>
+        <Section title={encryptionText.title}>
+          <Suspense fallback={<p role="status">{app.loading}</p>}>
+            <EncryptionSettings />
+          </Suspense>
         </Section>
         <Section title={settings.theme}>
           <ThemeChoice />
