@@ -39,6 +39,8 @@ export const conflictReasons = [
   'STALE_EPOCH',
   'REKEY',
   'DEVICE_REMOVED',
+  'ACCOUNT_KEYS_CHANGED',
+  'STALE_DEVICE_LIST',
 ] as const;
 
 export type ConflictReason = (typeof conflictReasons)[number];

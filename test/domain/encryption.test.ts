@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
+import { trimCommits } from '../../src/domain/encryption/group.store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
 import {
@@ -94,6 +96,60 @@ describe.each(modes)('encryption in %s mode', (mode) => {
         ),
       );
       expect(results.filter((result) => result === 'FORBIDDEN')).toHaveLength(4);
+    });
+
+    it('of two that set up the keys of the account at once, one is refused, and a retry is not', async () => {
+      const [one] = await registerAll(node.url, 'setup');
+      const keys = (vault: string, replaces?: string) => ({
+        identityKey: bytes(),
+        historyKey: bytes(),
+        signature: bytes(),
+        vault,
+        replaces,
+      });
+      const hash = (text: string) => createHash('sha256').update(Buffer.from(text, 'base64url')).digest('base64url');
+      const [first, second] = [keys(bytes(), ''), keys(bytes(), '')];
+      const results = await Promise.all([
+        call(one, 'setAccountKeys', first),
+        call(one.at(other.url), 'setAccountKeys', second),
+      ]);
+      expect(results.filter((each) => each === 'CONFLICT ACCOUNT_KEYS_CHANGED input.replaces')).toHaveLength(1);
+      const winner = typeof results[0] === 'string' ? second : first;
+      await must(one, 'setAccountKeys', winner);
+      const stored = async () => (await one.ask('{ viewer { accountKeys { vault } } }')).viewer.accountKeys.vault;
+      expect(await stored()).toBe(winner.vault);
+      const next = keys(bytes(), hash(winner.vault));
+      await must(one, 'setAccountKeys', next);
+      // The answer was lost, and meanwhile nobody else has changed them.
+      await must(one, 'setAccountKeys', next);
+      expect(await call(one, 'setAccountKeys', keys(bytes(), hash(winner.vault)))).toBe(
+        'CONFLICT ACCOUNT_KEYS_CHANGED input.replaces',
+      );
+      expect(await stored()).toBe(next.vault);
+      await must(one, 'setAccountKeys', keys(bytes()));
+    });
+
+    it('have a list, of which each version is stored once', async () => {
+      const [one, two] = await registerAll(node.url, 'one', 'two');
+      const lists = Array.from({ length: 6 }, () => bytes());
+      const keys = () => ({ identityKey: bytes(), historyKey: bytes(), signature: bytes(), vault: bytes() });
+      const set = (version: number, deviceList: string) => call(one, 'setDeviceList', { version, deviceList });
+      expect(await set(1, lists[0] as string)).toBe('NOT_FOUND input');
+      await must(one, 'setAccountKeys', keys());
+      const results = await Promise.all(lists.map((each) => set(1, each)));
+      expect(results.filter((each) => each === 'CONFLICT STALE_DEVICE_LIST input.version')).toHaveLength(5);
+      const stored = lists[results.findIndex((each) => typeof each !== 'string')] as string;
+      expect(await set(1, stored)).toEqual({ __typename: 'SetDeviceListPayload' });
+      expect(await set(0, bytes())).toBe('BAD_USER_INPUT input.version');
+      const QUERY = 'query ($user: ID!) { user(id: $user) { deviceList } }';
+      expect((await two.ask(QUERY, { user: one.id })).user.deviceList).toBeNull();
+      await openDirect(one, two);
+      expect((await two.ask(QUERY, { user: one.id })).user.deviceList).toBe(stored);
+      // The keys of the account can change, and the versions continue.
+      await must(one, 'setAccountKeys', keys());
+      expect(await set(1, bytes())).toBe('CONFLICT STALE_DEVICE_LIST input.version');
+      await must(one, 'setDeviceList', { version: 2, deviceList: lists[1] });
+      expect((await two.ask(QUERY, { user: one.id })).user.deviceList).toBe(lists[1]);
     });
 
     it('are visible to those who share a conversation, without their names', async () => {
@@ -331,6 +387,60 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       // A device joins by itself.
       expect(await commit(carols, group, 2)).toMatchObject({ commit: { epoch: 2 } });
       expect((await groupOf(ana, group)).devicesToAdd).toEqual([]);
+    });
+
+    it('fit into a request, and are refused if they are larger than the setting allows', async () => {
+      const group = await encryptedGroup();
+      const { groupCommitMaxBytes, sealedKeysMax } = node.deps.config;
+      const part = Math.floor(groupCommitMaxBytes / 3);
+      const late = await registerDevice(carol);
+      const largest = {
+        commit: bytes(part),
+        groupInfo: bytes(part),
+        addedDeviceIds: [late.id],
+        welcomes: [{ deviceId: late.id, welcome: bytes(groupCommitMaxBytes - 2 * part) }],
+        // Of users who are not members, which is noticed after the whole request was read.
+        sealedKeys: Array.from({ length: sealedKeysMax }, (_, index) => ({
+          userId: encodeGlobalId('User', newId()),
+          epoch: index % 2,
+          sealed: bytes(80),
+        })),
+      };
+      expect(await commit(anas, group, 1, largest)).toBe('NOT_FOUND input.sealedKeys.0.userId');
+      expect(await commit(anas, group, 1, { ...largest, groupInfo: bytes(part + 1) })).toBe(
+        'BAD_USER_INPUT input.welcomes',
+      );
+      expect(await commit(anas, group, 1, { commit: bytes(part * 2), groupInfo: bytes(part * 2) })).toBe(
+        'BAD_USER_INPUT input.groupInfo',
+      );
+      expect(await commit(anas, group, 1, { ...largest, sealedKeys: [] })).toMatchObject({ commit: { epoch: 1 } });
+      await must(carol, 'removeDevice', { deviceId: late.id });
+    });
+
+    it('are deleted after the retention period, and pages of the others continue', async () => {
+      const group = await encryptedGroup();
+      for (let epoch = 1; epoch < 6; epoch++) await must(ana, 'commitGroup', commitInput(anas, group, epoch), COMMIT);
+      const QUERY = `query ($id: ID!, $after: String, $first: Int) { conversation(id: $id) { encryptionGroup { epoch
+        commits(first: $first, after: $after) { edges { cursor node { epoch } } pageInfo { hasNextPage } } } } }`;
+      const page = async (first: number, after?: string) =>
+        (await bob.ask(QUERY, { id: group, first, after })).conversation.encryptionGroup;
+      const epochs = ({ commits }: Json) => commits.edges.map(({ node: { epoch } }: Json) => epoch);
+      const [before, middle] = [await page(1), await page(4)];
+      const { db } = node.deps.database;
+      await db.groupCommit.updateMany({
+        where: { conversationId: rowOf(group), epoch: { lt: 3 } },
+        data: { createdAt: new Date(Date.now() - 100_000) },
+      });
+      expect(await trimCommits(db, 90_000)).toBe(3);
+      expect(await trimCommits(db, 90_000)).toBe(0);
+      expect(epochs(await page(10))).toEqual([3, 4, 5]);
+      expect(epochs(await page(10, before.commits.edges[0].cursor))).toEqual([3, 4, 5]);
+      expect(epochs(await page(10, middle.commits.edges[3].cursor))).toEqual([4, 5]);
+      expect(await page(10)).toMatchObject({ epoch: 6, commits: { pageInfo: { hasNextPage: false } } });
+      // A repetition of a deleted commit is like that of another one.
+      expect(await commit(anas, group, 1)).toBe('CONFLICT STALE_EPOCH');
+      // The test at the end expects a commit for each epoch.
+      await db.conversation.delete({ where: { id: rowOf(group) } });
     });
 
     it('of 50 simultaneous ones store one for each epoch, and all clients see the same', async () => {

@@ -485,6 +485,11 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
         signature: bytes(),
         vault: bytes(),
       }),
+    setDeviceList: async (actor, { me }) => {
+      const keys = { identityKey: bytes(), historyKey: bytes(), signature: bytes(), vault: bytes() };
+      await attempt(me, 'setAccountKeys', keys);
+      return attempt(actor, 'setDeviceList', { version: 1, deviceList: bytes() });
+    },
     deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),
   };
 

@@ -97,6 +97,9 @@ describe('the configuration', () => {
   it('rejects production without JWT_SECRET, and Redis without PostgreSQL', () => {
     expect(() => readConfig({ NODE_ENV: 'production' })).toThrow(/^JWT_SECRET: /);
     expect(() => readConfig({ REDIS_URL: 'redis://localhost' })).toThrow(/^REDIS_URL: /);
+    expect(() => readConfig({ BODY_MAX_BYTES: '262144' })).toThrow(/^BODY_MAX_BYTES: must be at least 4\d{5} /);
+    expect(readConfig({ BODY_MAX_BYTES: '262144', GROUP_COMMIT_MAX_BYTES: '65536' })).toBeDefined();
+    expect(() => readConfig({ GROUP_COMMIT_RETENTION: '2d' })).toThrow(/^GROUP_COMMIT_RETENTION: /);
     const production = readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
     expect(production).toMatchObject({ production: true, graphiql: false, web: true });
   });
@@ -143,7 +146,7 @@ describe('the configuration', () => {
     const rates = Object.entries(config).filter(([name]) => /^rate[A-Z].*Per/.test(name));
     expect(rates.length).toBeGreaterThan(10);
     expect(new Set(rates.map(([, value]) => value))).toEqual(new Set([undefined]));
-    expect(config).toMatchObject({ socketsPerPersonMax: Number.POSITIVE_INFINITY, bodyMaxBytes: 262_144 });
+    expect(config).toMatchObject({ socketsPerPersonMax: Number.POSITIVE_INFINITY, bodyMaxBytes: 524_288 });
     const limited = readConfig({ RATE_SEND_PER_PERSON: '1/1m', RATE_SEARCH_PER_PERSON: 'off' });
     expect(limited).toMatchObject({ rateSendPerPerson: { count: 1, perMs: 60_000 }, rateSearchPerPerson: undefined });
   });

@@ -610,6 +610,11 @@ const actions: Record<string, Action> = {
     const [identityKey, historyKey, signature, vault] = [bytes(), bytes(), bytes(), bytes()];
     return mutation(owner, 'setAccountKeys', { identityKey, historyKey, signature, vault });
   },
+  setDeviceList: async ({ owner }) => {
+    const [identityKey, historyKey, signature, vault] = [bytes(), bytes(), bytes(), bytes()];
+    await mutation(owner, 'setAccountKeys', { identityKey, historyKey, signature, vault });
+    await mutation(owner, 'setDeviceList', { version: 1, deviceList: bytes() });
+  },
   enableEncryption: ({ owner, group }) => enable(owner, group),
   setSealedKeys: async ({ owner, group }) => {
     await enable(owner, group);

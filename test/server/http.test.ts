@@ -11,6 +11,7 @@ describe.each(detailModes)('HTTP in %s mode', (mode) => {
   beforeAll(async () => {
     node = await (await makePlace(mode)).start({
       BODY_MAX_BYTES: '4096',
+      ENCRYPTION: 'off',
       ALLOWED_ORIGINS: 'https://chat.example.com',
       WEB: 'off',
     });

@@ -14,6 +14,7 @@ import {
   registerDevice,
   removeDevice,
   setAccountKeys,
+  setDeviceList,
 } from './device.service.js';
 import {
   type AccountKeys as AccountKeysRow,
@@ -120,6 +121,13 @@ builder.prismaObjectFields(User, (t) => ({
     description: 'The signature of `historyKey` with `identityKey`. It is null whenever `identityKey` is.',
     extensions: asksDatabase,
     resolve: async ({ id }, _args, context) => (await visibleKeysOf(id, context))?.signature ?? null,
+  }),
+  deviceList: t.field({
+    type: 'Bytes',
+    description:
+      "The list of the user's devices, signed with `identityKey`: see `setDeviceList`. It is null before the first one, and whenever `identityKey` is.",
+    extensions: asksDatabase,
+    resolve: async ({ id }, _args, context) => (await visibleKeysOf(id, context))?.deviceList ?? null,
   }),
 }));
 
@@ -294,10 +302,37 @@ addViewerMutation('setAccountKeys', {
       required: true,
       description: 'The private keys, sealed under the recovery key.',
     }),
+    replaces: t.field({
+      type: 'Bytes',
+      description:
+        'The SHA-256 hash of the vault that these keys replace; no bytes if the account has no keys. If the account has another vault, the error is CONFLICT with the reason ACCOUNT_KEYS_CHANGED. Without it, the keys replace any others.',
+    }),
   }),
   payload: viewerPayload,
   async run(deps, viewer, input, context) {
     await setAccountKeys(deps, viewer, input);
+    return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+  },
+});
+
+addViewerMutation('setDeviceList', {
+  description:
+    "Sets the list of the devices of the viewer's account, which other users check: a device that is not in it takes part in no group. The server does not read it. Repeating the stored list has no effect.",
+  input: (t) => ({
+    version: t.int({
+      required: true,
+      description:
+        'The version of the list. If it is not higher than the stored one, the error is CONFLICT with the reason STALE_DEVICE_LIST.',
+    }),
+    deviceList: t.field({
+      type: 'Bytes',
+      required: true,
+      description: 'The list, signed with the identity key: at most `serverInfo.limits.encryptionKeyMaxBytes` bytes.',
+    }),
+  }),
+  payload: viewerPayload,
+  async run(deps, viewer, input, context) {
+    await setDeviceList(deps, viewer, input);
     return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
   },
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { ChatError, limitReached, notFound } from '../../core/errors.js';
+import { badInput, ChatError, limitReached, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
@@ -108,9 +108,12 @@ const requireDevice = (device: Device | undefined): Device => {
   return device;
 };
 
+/** The SHA-256 hash of bytes. */
+const hashOf = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+
 const packageOf = (content: Bytes): PublishedPackage => ({
   content,
-  hash: new Uint8Array(createHash('sha256').update(content).digest()),
+  hash: new Uint8Array(hashOf(content)),
 });
 
 /**
@@ -191,13 +194,20 @@ export async function claimKeyPackages(
 
 /**
  * Sets the keys of the viewer's account, in place of earlier ones.
- * @throws {ChatError} BAD_USER_INPUT.
+ * @param input with `replaces`: the SHA-256 hash of the vault that is replaced, or no bytes if the account has no keys.
+ * @throws {ChatError} BAD_USER_INPUT; CONFLICT with the reason ACCOUNT_KEYS_CHANGED: the account has another vault.
  */
 export async function setAccountKeys(
   { config, database }: Deps,
   viewer: Viewer,
-  { identityKey, historyKey, signature, vault }: Omit<AccountKeys, 'userId' | 'updatedAt'>,
+  {
+    replaces,
+    ...given
+  }: Pick<AccountKeys, 'identityKey' | 'historyKey' | 'signature' | 'vault'> & {
+    replaces?: Uint8Array | null | undefined;
+  },
 ): Promise<void> {
+  const { identityKey, historyKey, signature, vault } = given;
   for (const [name, bytes] of Object.entries({ identityKey, historyKey, signature })) {
     checkBytes(config, bytes, 'encryptionKeyMaxBytes', `input.${name}`);
   }
@@ -205,7 +215,45 @@ export async function setAccountKeys(
   const { userId } = viewer;
   const data = { identityKey, historyKey, signature, vault, updatedAt: new Date() };
   await database.transaction(async (tx) => {
-    await requireActiveViewer(tx, viewer);
+    // Of two devices that set up the account at the same time, one must see the keys of the other.
+    await lockActiveForCount(tx, 'devices', viewer);
+    const stored = await tx.accountKeys.findUnique({ where: { userId } });
+    if (stored && Buffer.compare(stored.vault, vault) === 0) return;
+    const expected = stored ? hashOf(stored.vault) : Buffer.alloc(0);
+    if (replaces != null && Buffer.compare(expected, replaces) !== 0) {
+      throw new ChatError('CONFLICT', 'The keys of the account have changed.', {
+        field: 'input.replaces',
+        reason: 'ACCOUNT_KEYS_CHANGED',
+      });
+    }
     await tx.accountKeys.upsert({ where: { userId }, create: { ...data, userId }, update: data });
+  });
+}
+
+/**
+ * Sets the list of the devices of the viewer's account, which clients sign. Repeating the stored one has no effect.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND: the account has no keys; CONFLICT with the reason STALE_DEVICE_LIST: the stored
+ *   version is not lower.
+ */
+export async function setDeviceList(
+  { config, database }: Deps,
+  viewer: Viewer,
+  { version, deviceList }: { version: number; deviceList: Bytes },
+): Promise<void> {
+  if (version < 1) throw badInput('input.version', 'Versions begin with 1.');
+  checkBytes(config, deviceList, 'encryptionKeyMaxBytes', 'input.deviceList');
+  const { userId } = viewer;
+  await database.transaction(async (tx) => {
+    await lockActiveForCount(tx, 'devices', viewer);
+    const stored = await tx.accountKeys.findUnique({ where: { userId } });
+    if (!stored) throw notFound('input', 'Account keys');
+    if (stored.deviceList && Buffer.compare(stored.deviceList, deviceList) === 0) return;
+    if (version <= stored.deviceListVersion) {
+      throw new ChatError('CONFLICT', 'Another device has set this version or a later one.', {
+        field: 'input.version',
+        reason: 'STALE_DEVICE_LIST',
+      });
+    }
+    await tx.accountKeys.update({ where: { userId }, data: { deviceList, deviceListVersion: version } });
   });
 }

@@ -7,10 +7,12 @@ import { encryptionAuditActions } from './encryption.audit.js';
 import { encryptionCounts } from './encryption.counts.js';
 import { commitChanges, groupCommitted } from './encryption.events.js';
 import { encryptedPart } from './encryption.part.js';
-import { encryptionRateSettings, encryptionSettings } from './encryption.settings.js';
+import { checkEncryptionConfig, encryptionRateSettings, encryptionSettings } from './encryption.settings.js';
+import { trimCommits } from './group.store.js';
 
 export const encryptionFeature = defineFeature('encryption', {
   settings: [encryptionSettings, encryptionRateSettings],
+  checkConfig: checkEncryptionConfig,
   schema: () => Promise.all([import('./device.schema.js'), import('./group.schema.js')]),
   changeKinds: () => [commitChanges],
   capabilities: [
@@ -29,6 +31,10 @@ export const encryptionFeature = defineFeature('encryption', {
     {
       table: 'key_packages',
       trim: ({ database, config }) => trimKeyPackages(database.db, config.keyPackageLifetimeMs),
+    },
+    {
+      table: 'group_commits',
+      trim: ({ database, config }) => trimCommits(database.db, config.groupCommitRetentionMs),
     },
   ],
   onAccountDeleted: deleteAllOf,

@@ -1,3 +1,5 @@
+import type { Config } from '../../infra/config/config.js';
+import { ConfigError } from '../../infra/config/config-error.js';
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
 import { duration, flag, integer, rate } from '../../infra/config/kinds.js';
 import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
@@ -47,11 +49,16 @@ export const encryptionSettings = defineSettings('Encryption', {
     description: 'The maximum size of the encrypted content of a message, in bytes.',
     clientDescription: 'The maximum size of the encrypted content of a message, in bytes.',
   }),
-  GROUP_COMMIT_MAX_BYTES: setting(integer(1_024, 1_048_576), {
-    default: '131072',
+  GROUP_COMMIT_MAX_BYTES: setting(integer(1_024, 16_777_216), {
+    default: '262144',
     description:
-      'The maximum size of a commit, of a group info and of a welcome, in bytes. A request contains all of them, in base64: see `BODY_MAX_BYTES`.',
-    clientDescription: 'The maximum size of a commit, of a group info and of a welcome, in bytes.',
+      'The maximum size of a commit, its group info and its welcomes together, in bytes. A request contains all of them, in base64, so `BODY_MAX_BYTES` must be larger. The group info needs about 470 bytes for each device in the group.',
+    clientDescription: 'The maximum size of a commit, its group info and its welcomes together, in bytes.',
+  }),
+  GROUP_COMMIT_RETENTION: setting(duration('1d'), {
+    default: '180d',
+    description:
+      'How long commits are kept. A device that was offline for longer joins its groups again by itself, and reads what was sent meanwhile with the keys that were sealed for its account. It must not be less than `CHANGE_RETENTION`.',
   }),
   ENCRYPTION_KEY_MAX_BYTES: setting(integer(256, 65_536), {
     default: '8192',
@@ -77,6 +84,39 @@ export const encryptionRateSettings = defineSettings('Rate limits', {
     rateLimit: true,
   }),
 });
+
+/** The size of a sealed key in a request, with its names; accounts with several identities need more. */
+const SEALED_KEY_BYTES = 256;
+/** The size of the id of a device in a request. */
+const ID_BYTES = 64;
+
+type EncryptionConfig = Pick<
+  Config,
+  | 'encryption'
+  | 'groupCommitMaxBytes'
+  | 'sealedKeysMax'
+  | 'encryptedDevicesMax'
+  | 'bodyMaxBytes'
+  | 'groupCommitRetentionMs'
+  | 'changeRetentionMs'
+>;
+
+/** @throws ConfigError if settings contradict each other. */
+export function checkEncryptionConfig(config: EncryptionConfig): void {
+  const { encryption, groupCommitMaxBytes, sealedKeysMax, encryptedDevicesMax, bodyMaxBytes } = config;
+  if (config.groupCommitRetentionMs < config.changeRetentionMs) {
+    throw new ConfigError(
+      'GROUP_COMMIT_RETENTION: must not be less than CHANGE_RETENTION, for which streams repeat commits',
+    );
+  }
+  const base64Bytes = Math.ceil((groupCommitMaxBytes * 4) / 3);
+  const needed = base64Bytes + sealedKeysMax * SEALED_KEY_BYTES + encryptedDevicesMax * ID_BYTES;
+  if (encryption && bodyMaxBytes < needed) {
+    throw new ConfigError(
+      `BODY_MAX_BYTES: must be at least ${needed} for the largest commit that GROUP_COMMIT_MAX_BYTES, SEALED_KEYS_MAX and ENCRYPTED_DEVICES_MAX allow`,
+    );
+  }
+}
 
 declare module '../../infra/config/config.js' {
   interface Config extends SectionValues<typeof encryptionSettings>, SectionValues<typeof encryptionRateSettings> {}

@@ -221,6 +221,11 @@ function checkCommit({ config }: Deps, input: CommitInput): void {
       throw badInput(`input.welcomes.${index}.deviceId`, 'A welcome is for a device that this commit adds.');
     }
   }
+  const size = welcomes.reduce((sum, { welcome }) => sum + welcome.length, commit.length + groupInfo.length);
+  if (size > config.groupCommitMaxBytes) {
+    const message = `A commit, its group info and its welcomes can have at most ${config.groupCommitMaxBytes} bytes together.`;
+    throw badInput(welcomes.length > 0 ? 'input.welcomes' : 'input.groupInfo', message, 'groupCommitMaxBytes');
+  }
   checkList(
     sealedKeys.map(({ userId, epoch }) => `${userId} ${epoch}`),
     config.sealedKeysMax,

@@ -255,6 +255,23 @@ const findDuties = (sql: Sql, condition: Prisma.Sql, limit: number | null = null
     FROM devices device ${condition}
     ORDER BY device.created_at, device.id LIMIT ${limit}::int`);
 
+/** The number of rows deleted per statement, so that locks are short. */
+const TRIM_BATCH = 1_000;
+
+/** Deletes commits that are older than the retention period. Returns their number. */
+export async function trimCommits(db: Db, retentionMs: number): Promise<number> {
+  for (let trimmed = 0; ; ) {
+    const count = await db.$executeRaw`
+      DELETE FROM group_commits WHERE id IN (
+        SELECT id FROM group_commits
+        WHERE created_at < clock_timestamp() - ${retentionMs}::float8 * interval '1 millisecond'
+        ORDER BY created_at LIMIT ${TRIM_BATCH} FOR UPDATE SKIP LOCKED
+      )`;
+    trimmed += count;
+    if (count < TRIM_BATCH) return trimmed;
+  }
+}
+
 /** A page of the commits of a conversation, oldest first. */
 export const findCommits = (
   db: Db,

@@ -60,7 +60,7 @@ export const connectionSettings = defineSettings(
       rateLimit: true,
     }),
     BODY_MAX_BYTES: setting(integer(1_024, 104_857_600), {
-      default: '262144',
+      default: '524288',
       description: 'The maximum size of an HTTP request body, in bytes.',
     }),
     FRAME_MAX_BYTES: setting(integer(1_024, 104_857_600), {

@@ -1,0 +1,1 @@
+CREATE INDEX "group_commits_created_at_idx" ON "group_commits"("created_at");
