@@ -23,6 +23,8 @@ interface ApiAccount {
   identityKey: string | null;
   historyKey: string | null;
   historyKeySignature: string | null;
+  /** The signed list of the devices. */
+  deviceList?: string | null;
 }
 
 export interface ApiGroup {
@@ -52,7 +54,7 @@ const DEVICE = 'id signatureKey certificate user { id }';
 
 const documents = {
   E2eeAccount: `query E2eeAccount {
-    viewer { id user { id } accountKeys { identityKey historyKey vault } }
+    viewer { id user { id deviceList } devices { id signatureKey certificate } accountKeys { identityKey historyKey vault } }
   }`,
   E2eeGroup: `query E2eeGroup($id: ID!, $deviceId: ID!, $after: String, $whole: Boolean!, $duties: Boolean!, $content: Boolean!, $people: Boolean!) {
     node(id: $id) { ... on Conversation { id encryption kind @include(if: $people) counterpart @include(if: $people) { id } encryptionGroup {
@@ -74,7 +76,7 @@ const documents = {
   }`,
   E2eeMembers: `query E2eeMembers($id: ID!, $after: String) {
     node(id: $id) { ... on Conversation { id members(after: $after, first: 50) {
-      edges { cursor node { user { id identityKey historyKey historyKeySignature } } } pageInfo { hasNextPage }
+      edges { cursor node { user { id identityKey historyKey historyKeySignature deviceList } } } pageInfo { hasNextPage }
     } } }
   }`,
   E2eeRegisterDevice: `mutation E2eeRegisterDevice($input: RegisterDeviceInput!) {
@@ -82,6 +84,12 @@ const documents = {
   }`,
   E2eeSetAccountKeys: `mutation E2eeSetAccountKeys($input: SetAccountKeysInput!) {
     setAccountKeys(input: $input) { viewer { id } }
+  }`,
+  E2eeSetDeviceList: `mutation E2eeSetDeviceList($input: SetDeviceListInput!) {
+    setDeviceList(input: $input) { viewer { id } }
+  }`,
+  E2eeRemoveDevice: `mutation E2eeRemoveDevice($input: RemoveDeviceInput!) {
+    removeDevice(input: $input) { viewer { id } }
   }`,
   E2eePublishKeyPackages: `mutation E2eePublishKeyPackages($input: PublishKeyPackagesInput!) {
     publishKeyPackages(input: $input) { remaining }
@@ -114,7 +122,8 @@ export function createApi(execute: Execute) {
       (
         await call<{
           viewer: {
-            user: { id: string };
+            user: { id: string; deviceList?: string | null };
+            devices: Omit<ApiDevice, 'user'>[];
             accountKeys: { identityKey: string; historyKey: string; vault: string } | null;
           };
         }>('E2eeAccount')
@@ -172,8 +181,17 @@ export function createApi(execute: Execute) {
       (await call<{ registerDevice: { device: { id: string } } }>('E2eeRegisterDevice', { input })).registerDevice
         .device.id,
 
-    setAccountKeys: (input: { identityKey: string; historyKey: string; signature: string; vault: string }) =>
-      call('E2eeSetAccountKeys', { input }),
+    setAccountKeys: (input: {
+      identityKey: string;
+      historyKey: string;
+      signature: string;
+      vault: string;
+      replaces: string | undefined;
+    }) => call('E2eeSetAccountKeys', { input }),
+
+    setDeviceList: (input: { version: number; deviceList: string }) => call('E2eeSetDeviceList', { input }),
+
+    removeDevice: (deviceId: string) => call('E2eeRemoveDevice', { input: { deviceId } }),
 
     publishKeyPackages: async (input: { deviceId: string; keyPackages: string[]; lastResort?: string }) =>
       (await call<{ publishKeyPackages: { remaining: number } }>('E2eePublishKeyPackages', { input }))

@@ -30,6 +30,11 @@ export interface E2eeOptions {
    * conversation.
    */
   onMemberAdded?: (conversationId: string, userId: string) => void;
+  /**
+   * Called when the server shows different lists of a user's devices to different members, or shows an older list than another
+   * member has seen. Nothing is encrypted for devices that are not in the latest list.
+   */
+  onDevicesDisputed?: (userId: string) => void;
   /** The current time, in milliseconds since 1970. */
   now?: () => number;
 }
@@ -132,6 +137,16 @@ export interface E2eeConversation {
    * @throws E2eeError `NOT_ENCRYPTED`, `KEY_UNAVAILABLE`, `TAMPERED` or `UNKNOWN_FORMAT`, or what `execute` throws.
    */
   report(message: EncryptedMessage): Promise<ReportDisclosure>;
+  /**
+   * Starts the group again with new keys, for the case that members cannot read each other although all of them are online. The others
+   * join by themselves, and earlier messages remain readable.
+   */
+  reset(): Promise<void>;
+  /**
+   * Deletes the keys of all epochs before that of this message from this device, which cannot open earlier messages any more. Other
+   * devices, and the sealed keys on the server, keep them: a new device of the user can open the messages.
+   */
+  forgetBefore(position: { generation: number; epoch: number }): Promise<void>;
   /** The certificates of the devices that are in the group, as far as this device knows. */
   members(): Promise<Certificate[]>;
 }
@@ -145,16 +160,27 @@ export interface E2ee {
   start(): Promise<boolean>;
   /**
    * Creates the keys of the account and of this device. Show the `recoveryKey` to the user afterwards.
-   * @throws E2eeError `NOT_SET_UP` if the account has keys: call `recover`, or set `replaceIdentity`, which all other users see.
+   * With `replaceIdentity`, the other devices of the user are removed.
+   * @throws E2eeError `NOT_SET_UP` if the account has keys, also if another device has created them at the same time: call `recover`, or
+   *   set `replaceIdentity`, which all other users see.
    */
   setUp(options?: { name?: string; replaceIdentity?: boolean }): Promise<void>;
-  /** Registers this device for an account that has keys. */
+  /**
+   * Registers this device for an account that has keys. A device that has keys takes over those that another device has
+   * replaced with `changeRecoveryKey`.
+   */
   recover(recoveryKey: string, options?: { name?: string }): Promise<void>;
   /**
    * Makes another recovery key, for example because the former one was lost or seen by someone else. Any device of the user can do
    * so. The former one does not open the vault any more.
+   * @param options with `rotateHistoryKey`: whether the keys of epochs are sealed for another key from now on, for example because a
+   *   device was stolen. The other devices of the user get it with `recover` and the new words.
+   * @throws E2eeError `NOT_SET_UP` if another device has replaced the history key: call `recover`; `IDENTITY_CHANGED` if one has
+   *   replaced the identity.
    */
-  changeRecoveryKey(): Promise<void>;
+  changeRecoveryKey(options?: { rotateHistoryKey?: boolean }): Promise<void>;
+  /** Removes a device of the user for good. Nobody encrypts for it any more, also if the server keeps it registered. */
+  removeDevice(deviceId: string): Promise<void>;
   /** The recovery key that `setUp` or `changeRecoveryKey` has made; undefined after `forgetRecoveryKey`, and on other devices. */
   recoveryKey(): Promise<string | undefined>;
   /** Call it when the user has written down the recovery key. */
@@ -189,6 +215,9 @@ function remember<Value>(map: Map<string, Value>, key: string, value: Value): vo
   if (map.size > MESSAGES_MAX) map.delete(map.keys().next().value as string);
 }
 
+/** How often, and in which period in milliseconds, messages of a conversation that cannot be opened may cause a comparison. */
+const RETRIES_MAX = 3;
+const RETRY_PERIOD = 600_000;
 /** How often a message is encrypted again because the group has changed, before `send` gives up. */
 const SENDS_MAX = 20;
 
@@ -220,13 +249,14 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   const trust = createTrust(storage, {
     ownUserId: () => ownUserId,
     onIdentityChanged: (userId) => options.onIdentityChanged?.(userId),
+    onDevicesDisputed: (userId) => options.onDevicesDisputed?.(userId),
   });
   const mls = await createMls(async (identity, signatureKey) => {
     // Whether the viewer still wants to send to its user is asked when a message is encrypted.
     await trust.certificateOf(identity as Bytes, signatureKey);
     return true;
   });
-  const keeper = createDeviceKeeper({ storage, locks, lockName, api, mls, trust });
+  const keeper = createDeviceKeeper({ storage, locks, lockName, api, mls, trust, now });
   const groups = createGroups({
     storage,
     api,
@@ -243,6 +273,9 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   const seen = new Map<string, string>();
   /** The highest version of each edited message that was opened, by conversations and messages. */
   const versions = new Map<string, Promise<Map<string, number>>>();
+
+  /** The messages of each conversation that could not be opened, and for which the group was compared with that of the server. */
+  const retries = new Map<string, { content: string; time: number }[]>();
 
   function requireOpen(): void {
     if (isClosed) throw new E2eeError('CLOSED', 'The encryption was closed.');
@@ -282,6 +315,13 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     ownUserId = (await keeper.require()).userId;
   }
 
+  /** A device that the server has removed reads what it has keys for. */
+  async function readable(): Promise<void> {
+    requireOpen();
+    ownUserId = await keeper.userId();
+    if (ownUserId === undefined) throw new E2eeError('NOT_SET_UP', 'This device has no keys yet.');
+  }
+
   async function begin(device: { userId: string }): Promise<void> {
     ownUserId = device.userId;
     const outgoing = (await storage.list(OUTGOING)) as Map<string, OutgoingRecord>;
@@ -289,7 +329,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       ([, { settledAt }]) => settledAt !== undefined && settledAt + KEPT_AFTER_ANSWER < now(),
     );
     if (old.length > 0) await storage.write(Object.fromEntries(old.map(([key]) => [key, undefined])));
-    await keeper.maintain(now());
+    await keeper.maintain();
   }
 
   function conversation(id: string): E2eeConversation {
@@ -356,18 +396,21 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
         let failure: unknown = unavailable();
         for (const key of await groups.keysOf(id, generation, epoch, isRetry)) {
           try {
-            return await work(key);
+            const result = await work(key);
+            if (isRetry) retries.delete(id);
+            return result;
           } catch (error) {
             failure = error;
           }
         }
-        if (isRetry || !(failure instanceof E2eeError) || failure.code !== 'TAMPERED') throw failure;
+        const isOther = !(failure instanceof E2eeError) || failure.code !== 'TAMPERED';
+        if (isRetry || isOther || !mayRetry(message)) throw failure;
       }
       throw unavailable();
     }
 
     async function open(message: EncryptedMessage): Promise<OpenedMessage> {
-      await ready();
+      await readable();
       const { encrypted } = message;
       if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
       const sender = await senderOf(encrypted.device);
@@ -378,12 +421,15 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const content = fromBase64Url(encrypted.content);
       const place = placeOf(message);
       const opened = await tryKeys(message, (key) => openContent(key, sender.contentKey, place, content));
+      if ((await groups.wasMember(id, encrypted, sender.signatureKey)) === false) {
+        throw new E2eeError('TAMPERED', 'The device was not in the group.');
+      }
       await checkPlace(message, opened);
       return { ...opened, sender };
     }
 
     async function report(message: EncryptedMessage): Promise<ReportDisclosure> {
-      await ready();
+      await readable();
       const { encrypted } = message;
       if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
       const { conversationId: _id, clientMessageId: _key, ...where } = placeOf(message);
@@ -395,6 +441,18 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       );
       const disclosure = { ...where, content: encrypted.content, messageKey: toBase64Url(messageKey) };
       return { disclosure, content, version };
+    }
+
+    /**
+     * Whether the group may be compared with that of the server to open a message: it takes requests, and possibly a commit. Each
+     * message can cause it once in a while, and all messages of a conversation together a few times.
+     */
+    function mayRetry({ encrypted }: EncryptedMessage): boolean {
+      const content = encrypted?.content ?? '';
+      const recent = (retries.get(id) ?? []).filter(({ time }) => now() - time < RETRY_PERIOD);
+      if (recent.length >= RETRIES_MAX || recent.some((each) => each.content === content)) return false;
+      retries.set(id, [...recent, { content, time: now() }]);
+      return true;
     }
 
     /** Checks what the content says about the message, and what only several messages show. */
@@ -451,6 +509,14 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       },
       open,
       report,
+      async reset() {
+        await ready();
+        await groups.reset(id);
+      },
+      async forgetBefore({ generation, epoch }) {
+        requireOpen();
+        await groups.forgetBefore(id, { generation, epoch });
+      },
       members: () => groups.members(id),
     };
   }
@@ -471,6 +537,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       await begin(await keeper.recover(recoveryKey, name));
     },
     changeRecoveryKey: keeper.changeRecoveryKey,
+    removeDevice: keeper.removeDevice,
     recoveryKey: keeper.recoveryKey,
     forgetRecoveryKey: keeper.forgetRecoveryKey,
     conversation,

@@ -7,9 +7,10 @@ import {
   codeOf,
   isRejection,
 } from './api.js';
-import { type Bytes, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
+import { type Bytes, concat, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
 import { encode, Reader } from './codec.js';
 import { type DeviceKeeper, isAbsent, type OwnDevice } from './device.js';
+import { encodeHeads, type ListHead, readHeads } from './device-list.js';
 import { E2eeError } from './errors.js';
 import type { Certificate } from './identity.js';
 import { memoryLocks } from './locks.js';
@@ -36,15 +37,26 @@ interface GroupRecord {
   renewedAt: number;
   /** How many messages this device has encrypted since then. */
   sent: number;
+  /** The last epoch for which this device has encrypted a message. It never encrypts one for an earlier one. */
+  used?: Position;
+  /** Whether the server has gone back to before `used`, so that only a later generation may be used. */
+  isRolledBack?: boolean;
   /** A commit whose answer is missing, with what it makes of the group. */
   pending: PendingCommit | undefined;
 }
 
+/** An epoch of a conversation. */
+export interface Position {
+  generation: number;
+  epoch: number;
+}
+
+const isBefore = (one: Position, other: Position): boolean =>
+  one.generation < other.generation || (one.generation === other.generation && one.epoch < other.epoch);
+
 interface PendingCommit {
   input: CommitGroupInput;
   state: Bytes;
-  /** The key of the epoch that it begins. */
-  epochKey: Bytes;
   sealedFor: string[];
   renews: boolean;
 }
@@ -64,6 +76,8 @@ export interface Goal {
   duties?: boolean;
   /** Whether the state has to be compared with that of the server, because something could not be opened. */
   compare?: boolean;
+  /** Whether the group has to be started again. */
+  reset?: boolean;
 }
 
 /** A group at its current epoch, ready to send. */
@@ -87,7 +101,13 @@ const COMPARE_AFTER = 600_000;
 const HISTORY_AGAIN_AFTER = 1_000;
 const ADDS_MAX = 64;
 /** All welcomes of a commit together; each contains the tree. The other devices join by themselves. */
-const WELCOME_BYTES_MAX = 256 * 1_024;
+const WELCOME_BYTES_MAX = 96 * 1_024;
+/** Of how many users a commit states which list of devices its sender has seen. The next commit states those of the next users. */
+const HEADS_MAX = 32;
+/** How soon the list of a user is read again to find a device that was not in it, in milliseconds. */
+const LISTS_AGAIN_AFTER = 60_000;
+/** As much of a signature key as is stored for each member of an epoch. */
+const MEMBER_BYTES = 16;
 /** About what the tree needs for a member. */
 const LEAF_BYTES = 500;
 
@@ -107,25 +127,41 @@ const IDENTITIES_MAX = 8;
 const waitingOf = (accounts: readonly Account[]) =>
   accounts.filter((each) => !each.isInside).map((each) => each.userId);
 
-/** What a commit states: for which users without a device in the group it seals the key of its epoch. */
-const noteFor = (accounts: readonly Account[]): Bytes => encode(...waitingOf(accounts));
+/** What a commit states. */
+interface Note {
+  /** The users without a device in the group for whom it seals the key of its epoch. */
+  waiting: string[];
+  /** Which lists of devices its sender has seen. */
+  heads: ListHead[];
+}
 
-function usersOf(note: Uint8Array): string[] {
+const NOTE = 1;
+
+const encodeNote = ({ waiting, heads }: Note): Bytes =>
+  concat(encode({ u8: NOTE }, { u32: waiting.length }, ...waiting), encodeHeads(heads));
+
+function readNote(note: Uint8Array): Note {
   const reader = new Reader(note);
-  const users: string[] = [];
+  const read: Note = { waiting: [], heads: [] };
   try {
-    while (!reader.isAtEnd) users.push(reader.text());
-  } catch {
     // Another implementation states something else.
-    return [];
+    if (reader.u8() !== NOTE) return read;
+    for (let count = reader.u32(); count > 0; count--) read.waiting.push(reader.text());
+    read.heads = readHeads(reader);
+  } catch {
+    // A member whose note is not complete states less.
   }
-  return users;
+  return read;
 }
 
 const peopleKey = (conversationId: string) => `people:${conversationId}`;
 const groupKey = (conversationId: string) => `group:${conversationId}`;
 const epochName = (conversationId: string, generation: number, epoch: number) =>
   `key:${conversationId}:${generation}:${epoch}`;
+
+const membersName = (conversationId: string, generation: number, epoch: number) =>
+  `members:${conversationId}:${generation}:${epoch}`;
+const floorKey = (conversationId: string) => `forgotten:${conversationId}`;
 
 /** Whether commits are only listed, to find the first one that the device has to process. */
 const isSkimming = (cursor: string | undefined) => cursor === undefined;
@@ -158,6 +194,14 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
   /** Conversations whose sealed keys were read to their end: in which epoch of the group, and when. */
   const historyRead = new Map<string, { readAt: string; time: number }>();
   const historyQueue = memoryLocks();
+  /** Until when the lists are not read again because of a device that is not in them. */
+  const awaited = new Map<string, number>();
+  /** In which epoch, and with which lists, all devices of a group were found in the lists. */
+  const listedAt = new Map<string, string>();
+  /** How many devices a commit adds, after one with more was too large. */
+  const addsMax = new Map<string, number>();
+  /** Who was in an epoch, as far as this device was in it. */
+  const rosters = new Map<string, Promise<Bytes[] | undefined>>();
 
   /** For which epoch of each conversation it was checked who can read it. */
   const checkedAt = new Map<string, string>();
@@ -189,6 +233,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     for (const userId of added ?? []) onMemberAdded(id, userId);
   }
 
+  /** The certificate of a device; undefined if it is not valid, or belongs to another user. */
+  const validCertificate = (...given: Parameters<Trust['certificateOf']>): Promise<Certificate | undefined> =>
+    trust.certificateOf(...given).catch((error) => {
+      if (!(error instanceof E2eeError)) throw error;
+      return undefined;
+    });
+
   async function certificatesOf(state: Bytes): Promise<Certificate[]> {
     const { members } = mls.view(state);
     return Promise.all(members.map(({ identity, signatureKey }) => trust.certificateOf(identity, signatureKey)));
@@ -218,11 +269,18 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     return { [name]: keys };
   }
 
-  /** The record and the key of a group that this device has just entered or that has a new epoch. */
-  async function entered(id: string, before: GroupRecord | undefined, state: Bytes, generation: number) {
-    const { epoch } = mls.view(state);
+  /** What is stored of an epoch that this device has entered: its key, and who is in it. */
+  async function entered(id: string, state: Bytes, generation: number) {
+    const { epoch, members } = mls.view(state);
     const key = await exportKey(state, generation, epoch);
-    return { epoch, keys: await withKey(epochName(id, generation, epoch), key), before };
+    const name = membersName(id, generation, epoch);
+    const roster = ((await storage.get(name)) as Bytes[] | undefined) ?? [];
+    for (const { signatureKey } of members) {
+      const member = signatureKey.slice(0, MEMBER_BYTES);
+      if (!roster.some((each) => equal(each, member))) roster.push(member);
+    }
+    rosters.delete(name);
+    return { epoch, keys: { ...(await withKey(epochName(id, generation, epoch), key)), [name]: roster } };
   }
 
   /**
@@ -233,6 +291,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const device = await keeper.require();
     let mustRejoin = false;
     let mustCompare = goal.compare ?? false;
+    let mustReset = goal.reset ?? false;
     let lastError: unknown;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       let record = await read(id);
@@ -242,9 +301,18 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         continue;
       }
       const remote = await fetchGroup(id, device, record, goal.duties ?? false);
-      if (!record?.state || record.generation !== remote.generation || mustRejoin) {
-        await enter(id, device, record, mustRejoin);
+      // After the server was restored from a backup, and if it lies, the group can be one that has members of former times.
+      const { used } = record ?? {};
+      const isRolledBack =
+        used !== undefined &&
+        (isBefore(remote, used) || (record?.isRolledBack === true && remote.generation <= used.generation));
+      if (!record?.state || record.generation !== remote.generation || mustRejoin || isRolledBack || mustReset) {
+        await enter(id, device, record && { ...record, isRolledBack }, {
+          mustRejoin,
+          mustBegin: isRolledBack || mustReset,
+        });
         mustCompare = false;
+        mustReset = false;
         continue;
       }
       const position = record.cursor;
@@ -267,6 +335,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         mustRejoin = true;
         continue;
       }
+      if (remote.devicesToRemove?.some((each) => each.id === device.id)) {
+        // Its session has ended, or its user has removed it.
+        await keeper.open(true);
+        continue;
+      }
       // After the server was restored from a backup, another group can have the same epoch.
       mustCompare ||=
         goal.duties === true &&
@@ -283,6 +356,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         }
         unknown = compared.unknown;
       }
+      if (goal.duties) unknown = [...unknown, ...(await unlistedOf(id, device, record, remote))];
       if (goal.duties && (await performDuties(id, device, record, remote, unknown))) continue;
       return record;
     }
@@ -332,7 +406,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
    * @returns why the server has rejected it, so that another commit has to be made; undefined if it was accepted.
    */
   async function publish(id: string, record: GroupRecord, pending: PendingCommit): Promise<unknown> {
-    const { input, state, epochKey, renews, sealedFor } = pending;
+    const { input, state, renews, sealedFor } = pending;
     const rest = { ...record, pending: undefined };
     try {
       await api.commitGroup(input);
@@ -345,6 +419,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       if (isAbsent(error) && !isOfOthers) {
         throw new E2eeError('NOT_A_MEMBER', 'This device cannot change the group.', { cause: error });
       }
+      if (/^input\.(welcomes|groupInfo)$/.test(String(fieldOf(error)))) {
+        const { length } = input.welcomes;
+        if (length === 0) throw new E2eeError('TOO_LARGE', 'The group is too large.', { cause: error });
+        // The others are added by the next commits, or join by themselves.
+        addsMax.set(id, Math.floor(length / 2));
+        return error;
+      }
       // The group has too many devices, for example.
       if (['BAD_USER_INPUT', 'FORBIDDEN'].includes(codeOf(error) ?? '')) throw error;
       return error;
@@ -352,7 +433,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const { generation } = input;
     const epoch = input.epoch + 1;
     const renewed = renews ? { renewedAt: now(), sent: 0 } : {};
-    const keys = await withKey(epochName(id, generation, epoch), epochKey);
+    const { keys } = await entered(id, state, generation);
     // The commit itself is in the list of commits; what it began from may be in another generation.
     const cursor = generation === record.generation ? record.cursor : undefined;
     await write(id, record, { ...rest, ...renewed, generation, epoch, state, cursor, sealedFor }, keys);
@@ -364,6 +445,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const { generation } = record;
     let { state, epoch, cursor, sealedFor } = record;
     let keys: Record<string, Bytes[]> = {};
+    const heads = new Map<string, ListHead>();
     for (const { cursor: position, node } of commits.edges) {
       const isNext = node.generation === generation && node.epoch === epoch && state !== undefined;
       if (isNext && node.commit === undefined) {
@@ -377,17 +459,74 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       if (header.epoch !== epoch) throw new E2eeError('INVALID_COMMIT', 'It is of another epoch.');
       state = await mls.process(state as Bytes, bytes);
       if (!state) break;
-      const made = await entered(id, record, state, generation);
-      sealedFor = usersOf(header.note);
+      const made = await entered(id, state, generation);
+      const note = readNote(header.note);
+      sealedFor = note.waiting;
+      for (const head of note.heads) heads.set(`${head.userId} ${head.version} ${toBase64Url(head.hash)}`, head);
       epoch = made.epoch;
       keys = { ...keys, ...made.keys };
     }
     if (cursor === record.cursor) return record;
+    await learnHeads(id, [...heads.values()]);
     return write(id, record, { ...record, state, epoch, cursor, sealedFor }, keys);
   }
 
+  /** Compares the lists of devices that other members have seen with those that the server shows to this device. */
+  async function learnHeads(id: string, heads: readonly ListHead[]): Promise<void> {
+    const later: ListHead[] = [];
+    for (const head of heads) if (await trust.learnHead(head)) later.push(head);
+    if (later.length > 0) await readLists(id);
+    for (const head of later) await trust.learnHead(head, true);
+  }
+
+  /** Reads the accounts of the members, and stores the lists of their devices. */
+  async function readLists(id: string) {
+    const accounts = await api.accounts(id);
+    for (const { id: userId, deviceList } of accounts) {
+      if (deviceList) await trust.learnList(fromBase64Url(deviceList), userId);
+    }
+    return accounts;
+  }
+
+  /** The signature keys of members that are not in the latest lists of their accounts, for example because their user has removed them. */
+  async function unlistedOf(id: string, device: OwnDevice, record: GroupRecord, remote: ApiGroup): Promise<Bytes[]> {
+    const { generation, epoch } = record;
+    const waiting = (remote.devicesToAdd ?? []).map((each) => each.id).join();
+    const position = () => `${generation}:${epoch}:${trust.listsRevision()}:${waiting}`;
+    if (listedAt.get(id) === position()) return [];
+    const certificates = await certificatesOf(record.state as Bytes);
+    for (const { certificate, signatureKey, user } of remote.devicesToAdd ?? []) {
+      const added = await validCertificate(fromBase64Url(certificate), fromBase64Url(signatureKey), user.id);
+      if (added) certificates.push(added);
+    }
+    const find = async () => {
+      const unlisted: Bytes[] = [];
+      for (const certificate of certificates) {
+        const { signatureKey } = certificate;
+        if (!equal(signatureKey, device.mls.signatureKey) && !(await trust.isListed(certificate)))
+          unlisted.push(signatureKey);
+      }
+      return unlisted;
+    };
+    let unlisted = await find();
+    if (unlisted.some((key) => (awaited.get(toBase64Url(key)) ?? 0) < now())) {
+      for (const key of unlisted) awaited.set(toBase64Url(key), now() + LISTS_AGAIN_AFTER);
+      await readLists(id);
+      unlisted = await find();
+    }
+    const { members } = mls.view(record.state as Bytes);
+    const inside = unlisted.filter((key) => members.some(({ signatureKey }) => equal(signatureKey, key)));
+    if (inside.length === 0) listedAt.set(id, position());
+    return inside;
+  }
+
   /** Starts the group, or joins it: with a Welcome, or by a commit of this device. */
-  async function enter(id: string, device: OwnDevice, record: GroupRecord | undefined, mustRejoin: boolean) {
+  async function enter(
+    id: string,
+    device: OwnDevice,
+    record: GroupRecord | undefined,
+    { mustRejoin, mustBegin }: { mustRejoin: boolean; mustBegin: boolean },
+  ) {
     const remote = await whole(id, device);
     const { generation, groupInfo } = remote;
     const fresh = {
@@ -411,10 +550,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       await write(id, record, { ...base, pending });
     };
     if (groupInfo == null) return begin(generation);
+    if (mustBegin) return begin(generation + 1);
     if (!mustRejoin && remote.welcome != null) {
       const joined = await keeper.joinByWelcome(fromBase64Url(remote.welcome), device);
       if (joined && belongs(mls.view(joined.state).groupId, id, generation)) {
-        const { epoch, keys } = await entered(id, record, joined.state, generation);
+        const { epoch, keys } = await entered(id, joined.state, generation);
         if (epoch <= remote.epoch && epoch > (record?.generation === generation ? record.epoch : -1)) {
           const used = Object.fromEntries(joined.used.map((key) => [key, undefined]));
           await write(id, record, { ...base, ...fresh, generation, epoch, state: joined.state }, { ...keys, ...used });
@@ -446,7 +586,16 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     }
     const unknown = await unknownOf(device, view, remote);
     const accounts = await recipientsOf(id, device, view, remote, unknown);
-    return { view, accounts, made: await mls.joinExternally(groupInfo, device.mls, noteFor(accounts)) };
+    const note = await noteFor(device, view, accounts);
+    return { view, accounts, made: await mls.joinExternally(groupInfo, device.mls, note) };
+  }
+
+  /** The authenticated data of a commit that begins from the epoch of `view`. */
+  async function noteFor({ userId }: OwnDevice, { epoch }: MlsView, accounts: readonly Account[]): Promise<Bytes> {
+    const others = accounts.map((each) => each.userId).filter((each) => each !== userId);
+    const from = (epoch * (HEADS_MAX - 1)) % Math.max(others.length, 1);
+    const chosen = [...others.slice(from), ...others.slice(0, from)].slice(0, HEADS_MAX - 1);
+    return encodeNote({ waiting: waitingOf(accounts), heads: await trust.headsOf([userId, ...chosen]) });
   }
 
   const belongs = (groupId: Uint8Array, id: string, generation: number) => equal(groupId, groupIdOf(id, generation));
@@ -481,11 +630,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const unknown: Bytes[] = [];
     for (const { identity, signatureKey } of members) {
       if (equal(signatureKey, device.mls.signatureKey)) continue;
-      const owner = await trust
-        .certificateOf(identity, signatureKey, owners.get(toBase64Url(signatureKey)) ?? '')
-        .catch((error) => {
-          if (!(error instanceof E2eeError)) throw error;
-        });
+      const owner = await validCertificate(identity, signatureKey, owners.get(toBase64Url(signatureKey)) ?? '');
       if (!owner) unknown.push(signatureKey);
     }
     return unknown;
@@ -530,13 +675,14 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     );
     const added = canAdd ? await claim(id, device, state, candidates, members.length) : [];
     if (added.length + removing.length + unknown.length === 0 && !mustRenew && record.epoch > 0) return undefined;
-    const remove = [...removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember), ...unknown];
+    const leaving = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
+    const remove = [...leaving, ...unknown];
     const addedIds = added.map((each) => each.device.user.id);
     const accounts = (await recipientsOf(id, device, view, remote, unknown)).map((each) =>
       addedIds.includes(each.userId) ? { ...each, isInside: true } : each,
     );
     const changes = { add: added.map(({ keyPackage }) => keyPackage), remove };
-    const made = await mls.commit(state, changes, noteFor(accounts));
+    const made = await mls.commit(state, changes, await noteFor(device, view, accounts));
     return pendingOf(id, device, record, made, accounts, {
       added: added.map((each) => each.device.id),
       removed: removing.map((each) => each.id),
@@ -548,7 +694,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
   /** Key packages of devices, as far as they have any and their certificates are valid. */
   async function claim(id: string, own: OwnDevice, state: Bytes, devices: ApiDevice[], memberCount: number) {
     const mayTakePart = await participantsOf(id, own);
-    let max = ADDS_MAX;
+    let max = addsMax.get(id) ?? ADDS_MAX;
     while (max > 1 && max * (max + memberCount) * LEAF_BYTES > WELCOME_BYTES_MAX) max -= 1;
     const wanted = devices
       .filter((each) => (skipped.get(each.id) ?? 0) < now() && mayTakePart(each.user.id))
@@ -590,7 +736,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     { added, removed, welcomes, renews }: { added: string[]; removed: string[]; welcomes: Bytes[]; renews: boolean },
   ): Promise<PendingCommit> {
     const epochKey = await exportKey(made.state, generation, epoch + 1);
-    const input = {
+    const input: CommitGroupInput = {
       conversationId: id,
       deviceId: device.id,
       generation,
@@ -602,7 +748,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       addedDeviceIds: added,
       removedDeviceIds: removed,
     };
-    return { input, state: made.state, epochKey, renews, sealedFor: waitingOf(accounts) };
+    return { input, state: made.state, renews, sealedFor: waitingOf(accounts) };
   }
 
   /** The accounts of the members, as far as they may receive keys, with their history keys. */
@@ -628,12 +774,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const mayTakePart = await participantsOf(id, device);
     const accounts = new Map<string, Account>();
     for (const { identity, signatureKey, isInside, ownerId } of leaves) {
-      const certificate = await trust.certificateOf(identity, signatureKey, ownerId).catch((error) => {
-        if (!(error instanceof E2eeError)) throw error;
-        return undefined;
-      });
+      const certificate = await validCertificate(identity, signatureKey, ownerId);
       if (!certificate || !mayTakePart(certificate.userId) || !(await trust.mayReceive(certificate))) continue;
-      const { userId, historyKey } = certificate;
+      const { userId } = certificate;
+      // A certificate remains when the user has replaced the history key.
+      const historyKey = (await trust.listOf(certificate))?.historyKey ?? certificate.historyKey;
       const account = accounts.get(userId) ?? { userId, historyKeys: [], isInside: false };
       account.isInside ||= isInside;
       if (!account.historyKeys.some((key) => equal(key, historyKey))) account.historyKeys.push(historyKey);
@@ -650,13 +795,15 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     remote: ApiGroup,
     unknown: readonly Bytes[],
   ): Promise<Account[]> {
+    const stated = await readLists(id);
     const accounts = await accountsOf(id, device, view, remote, unknown);
     const mayTakePart = await participantsOf(id, device);
-    for (const { id: userId, identityKey, historyKey, historyKeySignature } of await api.accounts(id)) {
+    for (const { id: userId, identityKey, historyKey, historyKeySignature } of stated) {
       if (!identityKey || !historyKey || !historyKeySignature || !mayTakePart(userId)) continue;
       const owner = { userId, identityKey: fromBase64Url(identityKey) };
-      const key = fromBase64Url(historyKey);
-      if (!(await trust.mayReceiveHistory(owner, key, fromBase64Url(historyKeySignature)))) continue;
+      const signature = fromBase64Url(historyKeySignature);
+      const key = await trust.historyKeyFor(owner, fromBase64Url(historyKey), signature);
+      if (!key) continue;
       const account = accounts.find((each) => each.userId === userId);
       if (!account) accounts.push({ userId, historyKeys: [key], isInside: false });
       else if (!account.historyKeys.some((each) => equal(each, key))) account.historyKeys.unshift(key);
@@ -693,6 +840,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const record = await read(id);
     const readAt = `${record?.generation}:${record?.epoch}`;
     const last = historyRead.get(id);
+    const floor = await floorOf(id);
     if (!account || (last?.readAt === readAt && now() - last.time < HISTORY_AGAIN_AFTER)) return;
     for (let after: string | undefined; ; ) {
       const page = await api.sealedKeys(id, after);
@@ -700,6 +848,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       for (const { node, cursor } of page?.edges ?? []) {
         after = cursor;
         const place = { conversationId: id, generation: node.generation, epoch: node.epoch };
+        if (floor && isBefore(node, floor)) continue;
         const key = await openEpochKey(account, place, fromBase64Url(node.sealed));
         if (key) found = { ...found, ...(await withKey(epochName(id, node.generation, node.epoch), key)) };
       }
@@ -709,6 +858,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     }
     historyRead.set(id, { readAt, time: now() });
   }
+
+  /** The first epoch whose keys were not forgotten. */
+  const floorOf = async (id: string) => (await storage.get(floorKey(id))) as Position | undefined;
 
   function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
     const name = epochName(id, generation, epoch);
@@ -730,8 +882,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const isAhead = !record?.state || generation > record.generation || epoch > record.epoch;
     if (isAhead || compare) {
       await synchronize(id, { compare }, async () => {}).catch((error) => {
-        // Former members can read what they could read before.
-        if (!(error instanceof E2eeError) || error.code !== 'NOT_A_MEMBER') throw error;
+        // Former members, and removed devices, can read what they could read before.
+        if (!(error instanceof E2eeError) || !['NOT_A_MEMBER', 'NOT_SET_UP'].includes(error.code)) throw error;
       });
     }
     // The messages of a page can have many keys, which the same sealed keys contain.
@@ -761,7 +913,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         }
         const epochKey = await exportKey(state, generation, epoch);
         const { result, changes } = await make({ generation, epoch, epochKey, certificates });
-        await write(id, record, { ...record, sent: record.sent + 1 }, changes);
+        await write(id, record, { ...record, sent: record.sent + 1, used: { generation, epoch } }, changes);
         return result;
       }),
 
@@ -772,6 +924,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     async keysOf(id: string, generation: number, epoch: number, isRetry = false): Promise<Bytes[]> {
       const stored = await storedKeys(id, generation, epoch);
       if (stored.length > 0 && !isRetry) return stored;
+      const floor = await floorOf(id);
+      if (floor && isBefore({ generation, epoch }, floor)) return [];
       // The messages of a page need the same key.
       const name = `${epochName(id, generation, epoch)}:${isRetry}`;
       let load = loading.get(name);
@@ -782,6 +936,45 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       await load;
       return storedKeys(id, generation, epoch, true);
     },
+
+    /**
+     * Whether a device was in the group in an epoch; undefined if this device was not, and cannot judge it. A former member who has
+     * the key of an epoch could otherwise write into it.
+     */
+    async wasMember(id: string, { generation, epoch }: Position, signatureKey: Bytes): Promise<boolean | undefined> {
+      const name = membersName(id, generation, epoch);
+      let reading = rosters.get(name);
+      if (!reading) {
+        reading = storage.get(name) as Promise<Bytes[] | undefined>;
+        rosters.set(name, reading);
+        const forget = () => rosters.get(name) === reading && rosters.delete(name);
+        reading.then((found) => !found && forget(), forget);
+      }
+      const contains = (found: Bytes[] | undefined) =>
+        found?.some((each) => equal(each, signatureKey.subarray(0, MEMBER_BYTES)));
+      // After a fork, another tab can have seen more members.
+      return contains(await reading) || contains((await storage.get(name)) as Bytes[] | undefined);
+    },
+
+    /** Starts the group again, with the next generation. */
+    reset: (id: string): Promise<void> => synchronize(id, { reset: true }, async () => {}),
+
+    /** Deletes the keys of all epochs before this one from this device, which then does not fetch them again. */
+    forgetBefore: (id: string, position: Position): Promise<void> =>
+      exclusively(id, async () => {
+        const changes: Record<string, unknown> = {};
+        for (const kind of ['key', 'members']) {
+          for (const name of (await storage.list(`${kind}:${id}:`)).keys()) {
+            const [generation, epoch] = name.split(':').slice(-2).map(Number) as [number, number];
+            if (isBefore({ generation, epoch }, position)) changes[name] = undefined;
+          }
+        }
+        const floor = await floorOf(id);
+        if (!floor || isBefore(floor, position)) changes[floorKey(id)] = position;
+        await storage.write(changes);
+        cached.clear();
+        rosters.clear();
+      }),
 
     /** Whether this device has seen that the conversation is encrypted. */
     isKnown: async (id: string): Promise<boolean> => (await read(id)) !== undefined,

@@ -1,4 +1,5 @@
 import { type Bytes, copyOf, equal, toBase64Url } from './bytes.js';
+import { type DeviceList, isSignedBy, type ListHead, readDeviceList } from './device-list.js';
 import { E2eeError } from './errors.js';
 import { type Certificate, readCertificate, safetyNumber, verifyHistoryKey } from './identity.js';
 import type { E2eeStorage } from './storage.js';
@@ -12,6 +13,13 @@ interface Pinned {
   /** Keys that were current before the viewer has accepted another one. Messages that were signed with them remain valid. */
   former?: Bytes[];
   isVerified: boolean;
+}
+
+/** What this device has seen of the lists of a user's devices: the latest ones, one for each identity. */
+interface Lists {
+  lists: DeviceList[];
+  /** Later versions that others have seen, and the server has not shown. */
+  heads: (ListHead & { identityKey: Bytes })[];
 }
 
 /** What this device knows of the identity of a user. */
@@ -33,6 +41,7 @@ type Owner = Pick<Certificate, 'userId' | 'identityKey'>;
 const CERTIFICATES_MAX = 2_000;
 /** How many keys of a user are stored that the viewer has not accepted: a server can make any number of them. */
 const OTHERS_MAX = 8;
+const NO_LISTS: Lists = { lists: [], heads: [] };
 /** For how long the identity of a sender is not read again, in milliseconds. */
 const RECENT = 1_000;
 
@@ -47,9 +56,15 @@ export function createTrust(
   {
     ownUserId,
     onIdentityChanged,
-  }: { ownUserId: () => string | undefined; onIdentityChanged: (userId: string) => void },
+    onDevicesDisputed,
+  }: {
+    ownUserId: () => string | undefined;
+    onIdentityChanged: (userId: string) => void;
+    onDevicesDisputed: (userId: string) => void;
+  },
 ) {
   const certificates = new Map<string, Promise<Certificate>>();
+  const keysOf = ({ current, others, former = [] }: Pinned): Bytes[] => [current, ...others, ...former];
   const keyOf = (userId: string) => `identity:${userId}`;
   const pinned = async (userId: string) => (await storage.get(keyOf(userId))) as Pinned | undefined;
   /** What was read just now, because the messages of a page have few senders. */
@@ -110,9 +125,8 @@ export function createTrust(
       await write(userId, { current: identityKey, others: [], isVerified: false });
       return;
     }
-    const { current, others, former = [] } = known;
-    if ([current, ...others, ...former].some((key) => equal(key, identityKey))) return;
-    const latest = [...others, identityKey].slice(-OTHERS_MAX);
+    if (keysOf(known).some((key) => equal(key, identityKey))) return;
+    const latest = [...known.others, identityKey].slice(-OTHERS_MAX);
     await write(userId, { ...known, others: latest });
     onIdentityChanged(userId);
   }
@@ -123,22 +137,136 @@ export function createTrust(
   /** Whether something may be encrypted for the device of a certificate, or for its account. */
   const mayReceive = async (owner: Owner): Promise<boolean> => isAccepted(owner, await pinned(owner.userId));
 
+  const listsKey = (userId: string) => `lists:${userId}`;
+  const disputed = new Set<string>();
+  let listsRevision = 0;
+
+  const listsOf = async (userId: string): Promise<Lists> =>
+    ((await storage.get(listsKey(userId))) as Lists | undefined) ?? NO_LISTS;
+
+  async function writeLists(userId: string, { lists, heads }: Lists): Promise<void> {
+    const known = await pinned(userId);
+    const identities = known ? keysOf(known) : [];
+    const isKept = ({ identityKey }: { identityKey: Bytes }) => identities.some((key) => equal(key, identityKey));
+    await storage.write({ [listsKey(userId)]: { lists: lists.filter(isKept), heads: heads.filter(isKept) } });
+    listsRevision += 1;
+  }
+
+  /** Reports once that the server, or the account, has shown different lists as the same. */
+  function dispute(userId: string): void {
+    if (disputed.has(userId)) return;
+    disputed.add(userId);
+    onDevicesDisputed(userId);
+  }
+
+  async function listOf({ userId, identityKey }: Owner): Promise<DeviceList | undefined> {
+    const { lists } = await listsOf(userId);
+    return lists.find((each) => equal(each.identityKey, identityKey));
+  }
+
+  /** Whether others have seen a later list than the server has shown. */
+  async function isWithheld(owner: Owner, list: DeviceList | undefined): Promise<boolean> {
+    const { heads } = await listsOf(owner.userId);
+    return heads.some(
+      ({ identityKey, version }) => equal(identityKey, owner.identityKey) && version > (list?.version ?? 0),
+    );
+  }
+
+  /** Whether a device belongs to the latest list that its account has signed. Accounts without a list have all of their devices. */
+  async function isListed({ signatureKey, ...owner }: Certificate): Promise<boolean> {
+    const list = await listOf(owner);
+    if (await isWithheld(owner, list)) return false;
+    return !list || list.signatureKeys.some((key) => equal(key, signatureKey));
+  }
+
   const changed = (userId: string) =>
     new E2eeError('IDENTITY_CHANGED', `The identity key of the user ${userId} has changed.`);
 
   return {
     certificateOf,
 
-    mayReceive,
+    /** Whether something may be encrypted for the device of a certificate. */
+    mayReceive: async (certificate: Certificate): Promise<boolean> =>
+      (await mayReceive(certificate)) && (await isListed(certificate)),
 
     /**
-     * Whether keys may be sealed for a history key that the server has named. The identity key is stored if it is new.
+     * The history key for which keys may be sealed, if the server has named this one; undefined if none may. The identity key is stored
+     * if it is new.
      * @param signature of the identity key over the history key.
      */
-    async mayReceiveHistory(owner: Owner, historyKey: Bytes, signature: Uint8Array): Promise<boolean> {
-      if (!(await verifyHistoryKey(owner.identityKey, historyKey, signature))) return false;
+    async historyKeyFor(owner: Owner, historyKey: Bytes, signature: Uint8Array): Promise<Bytes | undefined> {
+      if (!(await verifyHistoryKey(owner.identityKey, historyKey, signature))) return undefined;
       await see(owner);
-      return mayReceive(owner);
+      const list = await listOf(owner);
+      if (!(await mayReceive(owner)) || (await isWithheld(owner, list))) return undefined;
+      // The server can name one that the user has replaced.
+      return list?.historyKey ?? historyKey;
+    },
+
+    isListed,
+    listOf,
+
+    /** Changes when this object has learned of another list. */
+    listsRevision: () => listsRevision,
+
+    /** Stores the list of a user's devices if it is the latest one. A list that is not valid is ignored. */
+    async learnList(bytes: Bytes, userId: string): Promise<void> {
+      const stored = await listsOf(userId);
+      if (stored.lists.some((each) => equal(each.bytes, bytes))) return;
+      const list = await readDeviceList(bytes);
+      if (!list || list.userId !== userId) return;
+      await see(list);
+      const isOfSame = ({ identityKey }: { identityKey: Bytes }) => equal(identityKey, list.identityKey);
+      const known = stored.lists.find(isOfSame);
+      const head = stored.heads.find((each) => isOfSame(each) && each.version === list.version);
+      const isFork =
+        (known?.version === list.version && !equal(known.hash, list.hash)) ||
+        (known && known.version + 1 === list.version && !equal(known.hash, list.previous)) ||
+        (head && !equal(head.hash, list.hash));
+      if (isFork) dispute(userId);
+      if (known && known.version >= list.version) return;
+      await writeLists(userId, {
+        lists: [...stored.lists.filter((each) => !isOfSame(each)), list],
+        heads: stored.heads.filter((each) => !isOfSame(each) || each.version > list.version),
+      });
+    },
+
+    /** The versions of the lists of these users that this device has seen last, to state them in a commit. */
+    async headsOf(userIds: readonly string[]): Promise<ListHead[]> {
+      const heads = await Promise.all(
+        userIds.map(async (userId) => {
+          const known = await pinned(userId);
+          return known && listOf({ userId, identityKey: known.current });
+        }),
+      );
+      return heads.filter((each) => each !== undefined);
+    },
+
+    /**
+     * Compares a version that another member has seen with that which this device has seen.
+     * @param isRead whether the list of the server was read since then, so that a later version is one that it withholds.
+     * @returns whether it is later, so that the list has to be read.
+     */
+    async learnHead(head: ListHead, isRead = false): Promise<boolean> {
+      const { userId, version, hash } = head;
+      const known = await pinned(userId);
+      if (!known) return false;
+      const stored = await listsOf(userId);
+      if (stored.lists.some((each) => each.version === version && equal(each.hash, hash))) return false;
+      // A member cannot invent versions of others.
+      const isSigned = await Promise.all(keysOf(known).map((key) => isSignedBy(key, head)));
+      const identityKey = keysOf(known)[isSigned.indexOf(true)];
+      if (!identityKey) return false;
+      const isOfSame = (each: { identityKey: Bytes }) => equal(each.identityKey, identityKey);
+      const latest = stored.lists.find(isOfSame)?.version ?? 0;
+      if (latest === version || (isRead && latest < version)) dispute(userId);
+      if (latest >= version) return false;
+      const others = stored.heads.filter((each) => !isOfSame(each));
+      const former = stored.heads.find(isOfSame);
+      if (!former || former.version < version) {
+        await writeLists(userId, { ...stored, heads: [...others, { ...head, identityKey }] });
+      }
+      return true;
     },
 
     /** @throws E2eeError `IDENTITY_CHANGED` if nothing must be encrypted for the device of a certificate. */
@@ -191,7 +319,22 @@ export function createTrust(
 
     /** Stores a key that the viewer has made or recovered. */
     async setOwn(userId: string, identityKey: Uint8Array): Promise<void> {
-      await write(userId, { current: copyOf(identityKey), others: [], isVerified: true });
+      const known = await pinned(userId);
+      const current = copyOf(identityKey);
+      const isOther = known?.isVerified && !equal(known.current, current);
+      // Messages that the viewer has sent before remain valid.
+      const former = [...(known?.former ?? []), ...(isOther ? [known.current] : [])];
+      await write(userId, { current, others: [], former, isVerified: true });
+    },
+
+    /** Takes back `setOwn`. */
+    async forgetOwn(userId: string, identityKey: Uint8Array): Promise<void> {
+      const known = await pinned(userId);
+      if (!known || !equal(known.current, identityKey)) return;
+      const current = known.former?.at(-1);
+      if (current) return write(userId, { ...known, current, former: known.former?.slice(0, -1) ?? [] });
+      await storage.write({ [keyOf(userId)]: undefined });
+      recent.delete(userId);
     },
 
     /** @throws E2eeError `KEY_UNAVAILABLE` if no device of the user is known. */

@@ -26,6 +26,13 @@ async function openClient(server: Server, userId: string, options: Partial<E2eeO
   return { e2ee, storage, userId };
 }
 
+/** A client of the server itself, in the name of a user whose devices it keeps. */
+const openGhost = (server: Server, userId: string): Promise<Client> =>
+  openClient(server, userId, {
+    execute: async (document, variables) =>
+      /mutation E2eeRemoveDevice/.test(document) ? {} : server.executeAs(userId)(document, variables),
+  });
+
 /** The first device of a user. */
 async function setUp(server: Server, userId: string, options: Partial<E2eeOptions> = {}): Promise<Client> {
   const client = await openClient(server, userId, options);
@@ -116,7 +123,8 @@ describe('conversations', () => {
       locks: memoryLocks(),
       execute: async (document, variables) => {
         if (/commitGroup/.test(document)) throw Object.assign(new Error('refused'), { code: 'FORBIDDEN' });
-        if (/registerDevice/.test(document)) return server.executeAs('carol')(document, variables);
+        if (/registerDevice|E2eeAccount|setDeviceList/.test(document))
+          return server.executeAs('carol')(document, variables);
         return execute(document, variables);
       },
     });
@@ -167,7 +175,37 @@ describe('conversations', () => {
     // It is the account that has the key of the vault: only the next start removes it from a lost device.
     const restarted = await openClient(server, 'bob', { storage: phone.storage });
     await expect(restarted.e2ee.start()).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    // The server can be wrong or lie, so the device keeps what it can read.
+    for (const { e2ee } of [restarted, await openClient(server, 'bob', { storage: phone.storage })]) {
+      expect((await e2ee.conversation(id).open(messages[0] as StoredMessage)).content.text).toBe('one');
+      await expect(e2ee.conversation(id).send({ text: 'x' })).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    }
+    await restarted.e2ee.erase();
     expect(await phone.storage.list('')).toEqual(new Map());
+  });
+
+  it('a removed device continues as a new one with the recovery key, and as itself if the server was wrong', async () => {
+    const server = createFakeServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const words = (await bob.e2ee.recoveryKey()) as string;
+    const { id, messages } = await makeConversation(server, alice, bob);
+    await alice.e2ee.conversation(id).send({ text: 'one' });
+    expect(await textOf(bob, messages[0])).toBe('one');
+    const devices = () => [...server.devices.values()].filter(({ userId }) => userId === 'bob');
+    server.endDevice(devices()[0]?.id as string);
+    await expect(bob.e2ee.start()).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    Object.assign(devices()[0] as object, { isEnded: false });
+    expect(await bob.e2ee.start()).toBe(true);
+    await bob.e2ee.conversation(id).send({ text: 'two' });
+    server.endDevice(devices()[0]?.id as string);
+    await expect(bob.e2ee.start()).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    await expect(bob.e2ee.setUp()).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    await bob.e2ee.recover(words);
+    expect(devices()).toHaveLength(2);
+    await bob.e2ee.conversation(id).send({ text: 'three' });
+    for (const client of [alice, bob]) {
+      expect(await Promise.all(messages.map((each) => textOf(client, each)))).toEqual(['one', 'two', 'three']);
+    }
   });
 
   it('twelve members start and join a group at once, and all read everything', { timeout: 120_000 }, async () => {
@@ -363,7 +401,7 @@ describe('a server that attacks', () => {
     );
     await alice.e2ee.verifyIdentity('bob');
     // The server makes keys in Bob's name.
-    const ghost = await openClient(server, 'bob');
+    const ghost = await openGhost(server, 'bob');
     await ghost.e2ee.setUp({ replaceIdentity: true });
     await ghost.e2ee.conversation(conversation.id).synchronize();
     const sending = alice.e2ee.conversation(conversation.id).send({ text: 'secret' });
@@ -396,7 +434,7 @@ describe('a server that attacks', () => {
     await alice.e2ee.conversation(conversation.id).send({ text: 'one' });
     await alice.e2ee.verifyIdentity('bob');
     // Devices that are to be added, and do not join by themselves.
-    const ghost = await openClient(server, 'bob');
+    const ghost = await openGhost(server, 'bob');
     await ghost.e2ee.setUp({ replaceIdentity: true });
     await alice.e2ee.conversation(conversation.id).send({ text: 'two' });
     const [before, after] = [conversation.sealed.length, conversation.epoch];
@@ -413,7 +451,7 @@ describe('a server that attacks', () => {
 
   it('cannot add a device in the name of the viewer without a refusal to send', async () => {
     const { server, alice, conversation } = await attacked();
-    const ghost = await openClient(server, 'alice');
+    const ghost = await openGhost(server, 'alice');
     await ghost.e2ee.setUp({ replaceIdentity: true });
     await ghost.e2ee.conversation(conversation.id).synchronize();
     const sending = alice.e2ee.conversation(conversation.id).send({ text: 'secret' });

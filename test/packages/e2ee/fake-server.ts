@@ -24,6 +24,15 @@ interface Device {
   lastResort: string | undefined;
 }
 
+interface Account {
+  identityKey: string;
+  historyKey: string;
+  signature: string;
+  vault: string;
+  deviceList?: string | undefined;
+  listVersion?: number | undefined;
+}
+
 interface Commit {
   generation: number;
   epoch: number;
@@ -66,7 +75,7 @@ interface Conversation {
 /** The part of the API that encryption uses, in memory, with the rules of docs/ENCRYPTION.md. */
 export function createFakeServer() {
   const devices = new Map<string, Device>();
-  const accounts = new Map<string, { identityKey: string; historyKey: string; signature: string; vault: string }>();
+  const accounts = new Map<string, Account>();
   const conversations = new Map<string, Conversation>();
   /** The operations that were executed. */
   const log: { userId: string; name: string; input: Record<string, unknown> }[] = [];
@@ -143,7 +152,12 @@ export function createFakeServer() {
 
   const operations: Record<string, (userId: string, input: Input, variables: Input) => unknown> = {
     E2eeAccount: (userId) => ({
-      viewer: { id: `viewer-${userId}`, user: { id: userId }, accountKeys: accounts.get(userId) ?? null },
+      viewer: {
+        id: `viewer-${userId}`,
+        user: { id: userId, deviceList: accounts.get(userId)?.deviceList ?? null },
+        devices: [...devices.values()].filter((each) => each.userId === userId && !each.isEnded && !each.isSignedOut),
+        accountKeys: accounts.get(userId) ?? null,
+      },
     }),
     E2eeGroup(userId, _input, variables) {
       const node = groupOf(userId, variables);
@@ -179,8 +193,9 @@ export function createFakeServer() {
           identityKey = null,
           historyKey = null,
           signature: historyKeySignature = null,
+          deviceList = null,
         } = accounts.get(member) ?? {};
-        return { user: { id: member, identityKey, historyKey, historyKeySignature } };
+        return { user: { id: member, identityKey, historyKey, historyKeySignature, deviceList } };
       });
       return { node: { members: page(nodes, after, 2) } };
     },
@@ -206,9 +221,33 @@ export function createFakeServer() {
       device.isSignedOut = false;
       return { registerDevice: { device: { id: device.id } } };
     },
-    E2eeSetAccountKeys(userId, input) {
-      accounts.set(userId, input);
+    E2eeSetAccountKeys(userId, { replaces, ...input }) {
+      const stored = accounts.get(userId);
+      const hash = stored
+        ? createHash('sha256').update(Buffer.from(stored.vault, 'base64url')).digest('base64url')
+        : '';
+      const isRepeat = stored?.vault === input.vault;
+      if (replaces !== undefined && replaces !== hash && !isRepeat) {
+        throw new Failure('CONFLICT', 'ACCOUNT_KEYS_CHANGED', 'input.replaces');
+      }
+      if (!isRepeat) accounts.set(userId, { ...stored, ...input });
       return { setAccountKeys: { viewer: { id: `viewer-${userId}` } } };
+    },
+    E2eeSetDeviceList(userId, { version, deviceList }) {
+      const stored = accounts.get(userId);
+      if (!stored) throw new Failure('NOT_FOUND', undefined, 'input');
+      const isRepeat = stored.deviceList === deviceList;
+      if (!isRepeat && version <= (stored.listVersion ?? 0)) {
+        throw new Failure('CONFLICT', 'STALE_DEVICE_LIST', 'input.version');
+      }
+      Object.assign(stored, { deviceList, listVersion: version });
+      return { setDeviceList: { viewer: { id: `viewer-${userId}` } } };
+    },
+    E2eeRemoveDevice(userId, { deviceId }) {
+      const device = deviceOf(deviceId);
+      if (device.userId !== userId) throw new Failure('NOT_FOUND', undefined, 'input.deviceId');
+      Object.assign(device, { isEnded: true, packages: [] });
+      return { removeDevice: { viewer: { id: `viewer-${userId}` } } };
     },
     E2eePublishKeyPackages(userId, { deviceId, keyPackages, lastResort }) {
       const device = deviceOf(deviceId);
