@@ -7,7 +7,12 @@ import { registerDevice, subscribe } from './src/push/subscription.ts';
 
 const cacheName = `parley-${VERSION}`;
 
+/** What opens encrypted messages. It is larger than this file, and runs only when it is needed. */
+const loadEncryption = () => importScripts('/sw-encryption.js');
+
 addEventListener('install', (event) => {
+  // Service workers can only load scripts that they have loaded while they were installed.
+  loadEncryption();
   event.waitUntil(caches.open(cacheName).then((cache) => cache.addAll(['/', ...FILES])));
 });
 
@@ -52,12 +57,22 @@ addEventListener('push', (event) => {
 /** Shows the notification of a push. Browsers end subscriptions whose pushes show none, so it shows one in any case. */
 async function receive(data) {
   try {
-    const { notification, app_badge } = data.json();
-    await show(notification);
-    await showBadge(app_badge);
+    const push = data.json();
+    await show(push.encrypted ? await withText(push) : push.notification);
+    await showBadge(push.app_badge);
   } catch {
     const language = navigator.language.split('-')[0];
     await show({ title: newMessage[language] ?? newMessage.en, tag: 'unknown' });
+  }
+}
+
+/** The notification of an encrypted message, with its text if this browser can open it. */
+async function withText(push) {
+  try {
+    if (!self.openPush) loadEncryption();
+    return { ...push.notification, ...(await self.openPush(push)) };
+  } catch {
+    return push.notification;
   }
 }
 

@@ -67,23 +67,28 @@ const worker: Plugin = {
     for (const name of fixed) hash.update(readFileSync(resolve(import.meta.dirname, 'public', name)));
     const values = { FILES: files.map((name) => `/${name}`), VERSION: hash.digest('hex').slice(0, 16) };
     const constants = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};\n`);
-    this.emitFile({ type: 'asset', fileName: 'sw.js', source: constants.join('') + (await bundleWorker()) });
+    const [source, encryption] = await Promise.all([bundleWorker('sw.js'), bundleWorker('src/push/encrypted-push.ts')]);
+    this.emitFile({ type: 'asset', fileName: 'sw.js', source: constants.join('') + source });
+    this.emitFile({ type: 'asset', fileName: 'sw-encryption.js', source: encryption });
   },
 };
 
-/** The code of the service worker in one file, because not all browsers load modules in service workers. */
-async function bundleWorker(): Promise<string> {
+/** A script of the service worker in one file, because not all browsers load modules in service workers. */
+async function bundleWorker(entry: string): Promise<string> {
   const result = (await build({
     configFile: false,
     root: import.meta.dirname,
-    logLevel: 'warn',
+    logLevel: 'error',
     publicDir: false,
     resolve: { alias },
     build: {
       write: false,
       target,
       modulePreload: false,
-      rolldownOptions: { input: resolve(import.meta.dirname, 'sw.js'), output: { format: 'iife' } },
+      rolldownOptions: {
+        input: resolve(import.meta.dirname, entry),
+        output: { format: 'iife', codeSplitting: false },
+      },
     },
   })) as Rollup.RollupOutput;
   return result.output[0].code;

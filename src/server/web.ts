@@ -12,8 +12,8 @@ const OUTPUT = fileURLToPath(new URL('../../dist/web/', import.meta.url));
 const HASHED = '/assets/';
 const INDEX = '/index.html';
 const WORKER = '/sw.js';
-/** The service worker loads the files of the app, and icons of notifications. */
-const WORKER_POLICY = "default-src 'none'; connect-src 'self'; img-src 'self'";
+/** The service worker loads the files of the app, what opens encrypted messages, and icons of notifications. */
+const WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'";
 
 /** Calls and voice messages use these features of browsers. Pages of other origins must not, and the app needs no others. */
 const PERMISSIONS =

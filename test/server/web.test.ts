@@ -126,7 +126,9 @@ describe.each(detailModes)('the web app in %s mode', (mode) => {
 
   it('lets the service worker load the files of the app, and nothing else', async () => {
     const { headers, body } = await send(url, '/sw.js');
-    expect(headers['content-security-policy']).toBe("default-src 'none'; connect-src 'self'; img-src 'self'");
+    expect(headers['content-security-policy']).toBe(
+      "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'",
+    );
     expect(headers['cache-control']).toBe('no-cache');
     const [, listed = '[]'] = /FILES = (\[.*\])/.exec(body.toString()) ?? [];
     const files: string[] = JSON.parse(listed);

@@ -1,14 +1,24 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { browserFound, type Visit } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
+import { enable } from '../support/encryption.js';
 import { atEnd } from '../support/ending.js';
+import { openAnswered } from '../support/talk.js';
 import { openApp, startApp } from '../support/web-app.js';
-import { confirmWords, dialog, openEncryption, recover, setUp, shownWords } from '../support/web-encryption.js';
+import {
+  confirmWords,
+  dialog,
+  openEncryption,
+  recover,
+  setUp,
+  shownWords,
+  startAgain,
+} from '../support/web-encryption.js';
 
 const READY = 'You can read and write encrypted messages in this browser.';
 
@@ -151,19 +161,10 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
   it('starts again without the recovery key', async () => {
     const { ada, key } = await withKeys();
     const phone = await openApp(browser, url, ada);
-    await openEncryption(phone.page, url);
-    await phone.page.getByRole('button', { name: 'Enter the recovery key' }).click();
-    await dialog(phone.page, 'Enter your recovery key').getByRole('button', { name: 'I have lost it' }).click();
-    const lost = dialog(phone.page, 'Start without the recovery key');
-    await lost.getByText('You can no longer read any encrypted message that was sent before.').waitFor();
-    await lost.getByRole('button', { name: 'Start again' }).click();
-    const words = await shownWords(phone.page);
-    expect(words.join(' ')).not.toBe(key);
-    await dialog(phone.page, 'Your recovery key').getByRole('button', { name: 'I have saved it' }).click();
-    await confirmWords(phone.page, words);
-    await dialog(phone.page, 'Encryption is set up').getByRole('button', { name: 'Done' }).click();
+    const other = await startAgain(phone.page, url);
+    expect(other).not.toBe(key);
     const third = await openApp(browser, url, ada);
-    await recover(third.page, url, words.join(' '));
+    await recover(third.page, url, other);
     expect([...phone.errors, ...third.errors]).toEqual([]);
   });
 
@@ -289,6 +290,88 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     await dialog(other, 'Encryption is set up').waitFor();
     expect(await devicesOf(ada)).toHaveLength(1);
     expect(errors).toEqual([]);
+  });
+  /** Two users with keys and an encrypted conversation, each in their conversation with the other. */
+  async function twoWithKeys() {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openAnswered(ada, bob);
+    await enable(ada, id);
+    const [adas, bobs] = [await openApp(browser, url, ada), await openApp(browser, url, bob)];
+    await setUp(adas.page, url);
+    await setUp(bobs.page, url);
+    return { ada, bob, adas, bobs, id };
+  }
+
+  /** Opens the comparison of security codes in a direct conversation, and returns the dialog. */
+  async function compare(page: Page, id: string) {
+    await page.goto(`${url}c/${encodeURIComponent(id)}`);
+    await page.locator('h1 button').click();
+    await page.getByRole('complementary').getByRole('button', { name: 'Compare security codes' }).click();
+    const shown = page.getByRole('dialog', { name: /security code/i });
+    await shown.locator('[translate=no]').waitFor();
+    return shown;
+  }
+
+  const codeIn = async (shown: Locator) =>
+    ((await shown.locator('[translate=no]').textContent()) ?? '').replace(/\s+/g, ' ').trim();
+
+  it('is verified by users who compare the same code, until they withdraw it', async () => {
+    const { adas, bobs, id } = await twoWithKeys();
+    const hers = await compare(adas.page, id);
+    const his = await compare(bobs.page, id);
+    expect(await codeIn(hers)).toMatch(/^(?:\d{5} ){11}\d{5}$/);
+    expect(await codeIn(his)).toBe(await codeIn(hers));
+    await hers.getByRole('button', { name: 'They do not match' }).click();
+    await dialog(adas.page, 'The numbers do not match').getByRole('button', { name: 'Back' }).click();
+    await hers.getByRole('button', { name: 'They match' }).click();
+    await hers.getByText(/^You have verified/).waitFor();
+    await adas.page.keyboard.press('Escape');
+    const badge = adas.page.getByRole('complementary').getByRole('img', { name: 'Verified' });
+    await badge.waitFor();
+    expect(await bobs.page.getByRole('complementary').getByRole('img', { name: 'Verified' }).count()).toBe(0);
+    // It is stored, and withdrawn again.
+    const again = await compare(adas.page, id);
+    await again.getByRole('button', { name: 'Withdraw the verification' }).click();
+    await again.getByRole('button', { name: 'They match' }).waitFor();
+    await adas.page.keyboard.press('Escape');
+    await badge.waitFor({ state: 'detached' });
+    expect([...adas.errors, ...bobs.errors]).toEqual([]);
+  });
+
+  it('names a user whose identity has changed, until the new code was compared', async () => {
+    const { adas, bob, bobs, id } = await twoWithKeys();
+    const before = await compare(adas.page, id);
+    const former = await codeIn(before);
+    await before.getByRole('button', { name: 'They match' }).click();
+    await before.getByText(/^You have verified/).waitFor();
+    await bobs.page.context().close();
+    const phone = await openApp(browser, url, bob);
+    await startAgain(phone.page, url);
+    const his = await codeIn(await compare(phone.page, id));
+    expect(his).not.toBe(former);
+    // Opening the comparison processes what has happened in the group.
+    await (await compare(adas.page, id)).getByText(/^Most likely,/).waitFor();
+    await adas.page.keyboard.press('Escape');
+    const notice = adas.page
+      .getByRole('status')
+      .filter({ hasText: `The security code of ${bob.username} has changed.` });
+    await notice.waitFor();
+    expect(await adas.page.getByRole('img', { name: 'Verified' }).count()).toBe(0);
+    await adas.page.reload();
+    await notice.getByRole('button', { name: 'Review' }).click();
+    const changed = dialog(adas.page, 'The security code has changed');
+    await changed.locator('[translate=no]').waitFor();
+    expect(await codeIn(changed)).toBe(his);
+    await changed.getByRole('button', { name: 'They match' }).click();
+    await adas.page
+      .getByRole('dialog')
+      .getByText(/^You have verified/)
+      .waitFor();
+    await adas.page.keyboard.press('Escape');
+    await adas.page.reload();
+    await adas.page.locator('h1 button').waitFor();
+    expect(await notice.count()).toBe(0);
+    expect([...adas.errors, ...phone.errors]).toEqual([]);
   });
 });
 

@@ -12,6 +12,7 @@ import { modes } from '../support/place.js';
 import { makeBrowserKeys, type PushService, startPushService } from '../support/push-service.js';
 import { attempt, openAnswered, send } from '../support/talk.js';
 import { composer, openApp, rowWith, startApp, write } from '../support/web-app.js';
+import { deviceOutside, setUp } from '../support/web-encryption.js';
 
 interface Shown {
   title: string;
@@ -118,6 +119,32 @@ describe.skipIf(!browserFound).each(modes)('pushes to the web app in %s mode', (
   });
 
   if (mode !== modes.at(-1)) return;
+
+  it('shows the text of an encrypted message where the user has keys, and otherwise only that there is one', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openAnswered(ada, bob);
+    const [desk, phone] = [await open(ada), await open(ada)];
+    await setUp(desk.page, url);
+    await turnOn(desk.page);
+    await turnOn(phone.page);
+    const conversation = (await deviceOutside(node.url, bob)).conversation(id);
+    await conversation.enable();
+    await conversation.send({ text: 'Who brings\nthe cake?' });
+    const push = await desk.pushes.deliverNext(desk.page);
+    expect(push.notification.body).toBe('New message');
+    expect(push.encrypted.content).toEqual(expect.any(String));
+    expect(await untilShown(desk.page, 1)).toMatchObject([
+      { title: bob.username, body: 'Who brings the cake?', path: push.notification.navigate },
+    ]);
+    await phone.pushes.deliverNext(phone.page);
+    expect(await untilShown(phone.page, 1)).toMatchObject([{ title: bob.username, body: 'New message' }]);
+    // A push that names another message, as only the server could send it.
+    const notification = { ...push.notification, tag: 'tampered' };
+    await desk.pushes.deliver(desk.page, JSON.stringify({ ...push, messageId: id, notification }));
+    await untilShown(desk.page, 2);
+    expect((await shownIn(desk.page)).find(({ tag }) => tag === 'tampered')?.body).toBe('New message');
+    expect([...desk.errors, ...phone.errors, ...desk.pushes.errors, ...phone.pushes.errors]).toEqual([]);
+  });
 
   it('shows a notification for every push, and closes that of a conversation in front of the user', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');

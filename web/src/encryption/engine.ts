@@ -7,6 +7,7 @@ import {
 } from '../generated/screens/graphql.ts';
 import { serverInfoOf } from '../parley.ts';
 import { deviceName } from '../routes/account/device.ts';
+import { keysOf } from './keys.ts';
 import { type AddedMember, type EncryptionRecord, readRecord, recordKey, removeRecord, writeRecord } from './record.ts';
 import type { Encryption, EncryptionDialog, EncryptionState, EncryptionStatus } from './types.ts';
 import { createValue } from './value.ts';
@@ -86,7 +87,7 @@ export function createEncryption(parley: Parley): Encryption {
 
   async function load(of: Account): Promise<E2ee> {
     const { e2eeDocuments, indexedDbStorage, openE2ee } = await import('@parley/e2ee');
-    const name = `parley-e2ee:${of.userId}`;
+    const name = keysOf(of.userId);
     const opened = await openE2ee({
       storage: await indexedDbStorage(name),
       lockName: name,

@@ -44,6 +44,14 @@ export type ChangePasswordInput = {
   newPassword: string;
 };
 
+/** The kind of a conversation. */
+export type ConversationKind =
+  /** A conversation between two users. */
+  | 'DIRECT'
+  /** A conversation with a title, roles and any number of members up to `serverInfo.limits.groupMaxMembers`. */
+  | 'GROUP'
+  | '%future added value';
+
 /** Who can find and join a conversation. */
 export type ConversationVisibility =
   /** Only members can see the conversation. */
@@ -578,6 +586,16 @@ export type RemoveDeviceMutationVariables = Exact<{
 
 
 export type RemoveDeviceMutation = { removeDevice: { viewer: { user: { devices: Array<{ id: string }> | null } } } | null };
+
+export type PushedMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PushedMessageQuery = { viewer: { user: { id: string } } | null, node:
+    | { id: string, clientMessageId: string | null, editedAt: string | null, conversation: { id: string, kind: ConversationKind }, sender: { id: string, displayName: string } | null, replyTo: { id: string } | null, encrypted: { generation: number, epoch: number, content: string, device: { id: string, signatureKey: string, certificate: string, user: { id: string } } } | null }
+    | Record<PropertyKey, never>
+   | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -1184,3 +1202,43 @@ export const RemoveDeviceDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:737b4b27c89cab446317aa55dd5004f1ea0730a5b0538bced1a6a8a61bbbf0a2"}) as unknown as TypedDocumentString<RemoveDeviceMutation, RemoveDeviceMutationVariables>;
+export const PushedMessageDocument = new TypedDocumentString(`
+    query PushedMessage($id: ID!) {
+  viewer {
+    user {
+      id
+    }
+  }
+  node(id: $id) {
+    ... on Message {
+      id
+      clientMessageId
+      conversation {
+        id
+        kind
+      }
+      sender {
+        id
+        displayName
+      }
+      replyTo {
+        id
+      }
+      editedAt
+      encrypted {
+        generation
+        epoch
+        content
+        device {
+          id
+          signatureKey
+          certificate
+          user {
+            id
+          }
+        }
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:6f147aad396a765555b491fc673a264b40dcf0786d56c778b70854b8c9047986"}) as unknown as TypedDocumentString<PushedMessageQuery, PushedMessageQueryVariables>;

@@ -24,8 +24,14 @@ function Comparison({ encryption, userId }: { encryption: Encryption; userId: st
   const { isBusy, run } = useTask();
   const [code, setCode] = useState<string>();
   const [isDifferent, setDifferent] = useState(false);
+  /** Whether the user has done something here. What had the focus can be gone then. */
+  const [hasBegun, setBegun] = useState(false);
   const close = () => encryption.closeDialog();
   const isChanged = identity?.isChanged ?? false;
+  const act = (work: () => Promise<void>) => {
+    setBegun(true);
+    void run(work);
+  };
   const { newIdentityKey } = identity ?? {};
   useEffect(() => {
     void encryption.meet(userId);
@@ -68,7 +74,7 @@ function Comparison({ encryption, userId }: { encryption: Encryption; userId: st
   }
   return (
     <Dialog title={title} onClose={close}>
-      <Step isFirst>
+      <Step key={`${isChanged} ${identity.isVerified}`} isFirst={!hasBegun}>
         {isChanged && <p className={styles.warning}>{text.changedText(name)}</p>}
         {!isChanged && identity.isVerified && (
           <p className={styles.verified}>
@@ -84,26 +90,29 @@ function Comparison({ encryption, userId }: { encryption: Encryption; userId: st
         </p>
         <div className={styles.actions}>
           {!isChanged && identity.isVerified ? (
-            <Button busy={isBusy} onClick={() => void run(() => encryption.verify(userId, false))}>
+            <Button busy={isBusy} onClick={() => act(() => encryption.verify(userId, false))}>
               {text.withdraw}
             </Button>
           ) : (
             <>
               {newIdentityKey && (
-                <Button
-                  kind="quiet"
-                  busy={isBusy}
-                  onClick={() => void run(() => encryption.accept(userId, newIdentityKey))}
-                >
+                <Button kind="quiet" busy={isBusy} onClick={() => act(() => encryption.accept(userId, newIdentityKey))}>
                   {text.acceptUnverified}
                 </Button>
               )}
-              <Button onClick={() => setDifferent(true)}>{text.noMatch}</Button>
+              <Button
+                onClick={() => {
+                  setBegun(true);
+                  setDifferent(true);
+                }}
+              >
+                {text.noMatch}
+              </Button>
               <Button
                 kind="primary"
                 busy={isBusy}
                 onClick={() =>
-                  void run(async () => {
+                  act(async () => {
                     if (newIdentityKey) await encryption.accept(userId, newIdentityKey);
                     await encryption.verify(userId, true);
                   })
