@@ -175,7 +175,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     own = undefined;
     if (isNew) await trust.forgetOwn(state.user.id, keys.identity.publicKey);
     else if (!isSameIdentity(keys, state)) return otherIdentity(cause);
-    return new E2eeError('NOT_SET_UP', 'The keys of the account have changed: recover them.', { cause });
+    return new E2eeError('NOT_SET_UP', 'The keys have changed: recover them.', { cause });
   }
 
   /** Removes the devices of other identities, for which nobody encrypts any more. */
@@ -228,10 +228,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
         const isCurrent = current.accountKeys?.historyKey === toBase64Url(history.publicKey);
         const historyKey = isCurrent ? history.publicKey : (known?.historyKey ?? history.publicKey);
         const isRight =
-          known &&
-          equal(known.historyKey, historyKey) &&
-          known.signatureKeys.length === signatureKeys.length &&
-          signatureKeys.every((key) => isIn(known.signatureKeys, key));
+          known && equal(known.historyKey, historyKey) && known.signatureKeys.join() === signatureKeys.join();
         if (isRight && published && equal(known.bytes, published)) return;
         const version = Math.max(known?.version ?? 0, (published && (await readDeviceList(published))?.version) || 0);
         const previous = known?.hash ?? new Uint8Array(32);
@@ -264,17 +261,11 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
    */
   async function register(record: DeviceRecord): Promise<OwnDevice> {
     await publishAccount();
-    let state = await api.account();
+    const state = await api.account();
     const account = await readAccount();
-    if (account && state.accountKeys === null) {
-      // The server was restored from a backup.
-      await storage.write({
-        [ACCOUNT]: { ...account, isPublished: false, replaces: undefined } satisfies AccountRecord,
-      });
-      await publishAccount();
-      state = await api.account();
-    }
     if (account && !isSameIdentity(account.keys, state)) {
+      // If the server was restored from a backup, the next start publishes the keys again.
+      if (!state.accountKeys) await storage.write({ [ACCOUNT]: { ...account, isPublished: false } });
       throw otherIdentity();
     }
     await removeOthers(state);

@@ -424,6 +424,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         if (length === 0) throw new E2eeError('TOO_LARGE', 'The group is too large.', { cause: error });
         // The others are added by the next commits, or join by themselves.
         addsMax.set(id, Math.floor(length / 2));
+        for (const each of input.addedDeviceIds) skipped.delete(each);
         return error;
       }
       // The group has too many devices, for example.
@@ -840,7 +841,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const record = await read(id);
     const readAt = `${record?.generation}:${record?.epoch}`;
     const last = historyRead.get(id);
-    const floor = await floorOf(id);
+    // The keys of earlier epochs were forgotten.
+    const floor = (await storage.get(floorKey(id))) as Position | undefined;
     if (!account || (last?.readAt === readAt && now() - last.time < HISTORY_AGAIN_AFTER)) return;
     for (let after: string | undefined; ; ) {
       const page = await api.sealedKeys(id, after);
@@ -858,9 +860,6 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     }
     historyRead.set(id, { readAt, time: now() });
   }
-
-  /** The first epoch whose keys were not forgotten. */
-  const floorOf = async (id: string) => (await storage.get(floorKey(id))) as Position | undefined;
 
   function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
     const name = epochName(id, generation, epoch);
@@ -924,8 +923,6 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     async keysOf(id: string, generation: number, epoch: number, isRetry = false): Promise<Bytes[]> {
       const stored = await storedKeys(id, generation, epoch);
       if (stored.length > 0 && !isRetry) return stored;
-      const floor = await floorOf(id);
-      if (floor && isBefore({ generation, epoch }, floor)) return [];
       // The messages of a page need the same key.
       const name = `${epochName(id, generation, epoch)}:${isRetry}`;
       let load = loading.get(name);
@@ -947,12 +944,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       if (!reading) {
         reading = storage.get(name) as Promise<Bytes[] | undefined>;
         rosters.set(name, reading);
-        const forget = () => rosters.get(name) === reading && rosters.delete(name);
-        reading.then((found) => !found && forget(), forget);
+        reading.catch(() => rosters.delete(name));
       }
       const contains = (found: Bytes[] | undefined) =>
         found?.some((each) => equal(each, signatureKey.subarray(0, MEMBER_BYTES)));
-      // After a fork, another tab can have seen more members.
+      // Another tab can have seen the epoch, or more members after a fork.
       return contains(await reading) || contains((await storage.get(name)) as Bytes[] | undefined);
     },
 
@@ -969,7 +965,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
             if (isBefore({ generation, epoch }, position)) changes[name] = undefined;
           }
         }
-        const floor = await floorOf(id);
+        const floor = (await storage.get(floorKey(id))) as Position | undefined;
         if (!floor || isBefore(floor, position)) changes[floorKey(id)] = position;
         await storage.write(changes);
         cached.clear();

@@ -70,6 +70,10 @@ interface Conversation {
   messages: StoredMessage[];
   /** How many devices the group can have. */
   devicesMax: number;
+  /** How many welcomes fit into a commit. */
+  welcomesMax: number;
+  /** How many of the oldest commits were deleted. */
+  trimmed: number;
 }
 
 /** The part of the API that encryption uses, in memory, with the rules of docs/ENCRYPTION.md. */
@@ -141,7 +145,7 @@ export function createFakeServer() {
         .filter(([, each]) => each.isLeaving)
         .map(([key]) => describe(deviceOf(key))),
       devicesToAdd: all.filter((each) => !conversation.devices.has(each.id)).map(describe),
-      commits: page(commits, after, 3),
+      commits: page(commits, Math.max(Number(after ?? 0), conversation.trimmed), 3),
       sealedKeys: page(conversation.sealed.filter((each) => each.userId === userId).reverse(), after, 5),
     };
     return { ...people, encryption: 'END_TO_END', encryptionGroup };
@@ -319,6 +323,13 @@ export function createFakeServer() {
       if (inGroup.size - removed.size + added.length + isJoining > conversation.devicesMax) {
         throw new Failure('FORBIDDEN', undefined, 'input.addedDeviceIds');
       }
+      if (input.welcomes.length > conversation.welcomesMax) {
+        throw new Failure(
+          'BAD_USER_INPUT',
+          undefined,
+          input.welcomes.length > 0 ? 'input.welcomes' : 'input.groupInfo',
+        );
+      }
       for (const id of removed) inGroup.delete(id);
       for (const id of [...added, ...(isInside ? [] : [deviceId])]) {
         const welcome = input.welcomes.find((each: { deviceId: string }) => each.deviceId === id)?.welcome;
@@ -426,6 +437,8 @@ export function createFakeServer() {
         sealed: [],
         messages: [],
         devicesMax: 300,
+        welcomesMax: 64,
+        trimmed: 0,
       };
       conversations.set(id, conversation);
       return conversation;

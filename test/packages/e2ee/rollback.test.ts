@@ -105,6 +105,51 @@ it('a former member who gets the key of a later epoch cannot write into it', asy
 });
 
 describe('a group', () => {
+  it('whose commit is too large adds fewer devices at once, and the others join', async () => {
+    for (const welcomesMax of [0, 1, 2]) {
+      const { server, alice, conversation, id, messages } = await scene();
+      const names = ['carol', 'dave', 'eve', 'frank', 'grace'];
+      const others = await Promise.all(names.map((name) => setUp(server, name)));
+      for (const name of names) conversation.members.add(name);
+      Object.assign(conversation, { welcomesMax });
+      const before = server.log.length;
+      await alice.e2ee.conversation(id).send({ text: 'to all' });
+      const commits = server.log.slice(before).filter(({ name }) => name === 'E2eeCommitGroup');
+      const added = commits.map(({ input }) => (input['welcomes'] as unknown[]).length);
+      expect(added[0]).toBe(5);
+      expect(Math.max(...added.slice(1))).toBeLessThan(5);
+      expect(commits.length).toBeLessThan(9);
+      for (const client of others) expect(await textOf(client, messages.at(-1))).toBe('to all');
+    }
+    const { alice, conversation, id } = await scene();
+    Object.assign(conversation, { welcomesMax: -1 });
+    const record = (await alice.storage.get(`group:${id}`)) as object;
+    await alice.storage.write({ [`group:${id}`]: { ...record, sent: 1_000 } });
+    const sending = alice.e2ee.conversation(id).send({ text: 'too large' });
+    await expect(sending).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  });
+
+  it('whose old commits were deleted is joined again by a device that has missed them, which reads everything', async () => {
+    const { server, alice, bob, conversation, id, messages } = await scene();
+    for (let index = 0; index < 4; index++) {
+      const record = (await alice.storage.get(`group:${id}`)) as object;
+      await alice.storage.write({ [`group:${id}`]: { ...record, sent: 1_000 } });
+      await alice.e2ee.conversation(id).send({ text: `in epoch ${index}` });
+    }
+    for (const trimmed of [conversation.commits.length - 1, conversation.commits.length]) {
+      conversation.trimmed = trimmed;
+      const restarted = await openClient(server, 'bob', { storage: bob.storage });
+      expect(await Promise.all(messages.slice(0, 6).map((each) => textOf(restarted, each)))).toEqual([
+        'from Alice',
+        'from Bob',
+        ...[0, 1, 2, 3].map((index) => `in epoch ${index}`),
+      ]);
+      await restarted.e2ee.conversation(id).send({ text: 'back' });
+      expect(await textOf(alice, messages.at(-1))).toBe('back');
+    }
+    expect(conversation.generation).toBe(1);
+  });
+
   it('can be started again, also if the answer is lost, and everything remains readable', async () => {
     let isLost = false;
     const { server, alice, bob, conversation, id, messages } = await scene();
