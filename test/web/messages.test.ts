@@ -201,7 +201,15 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     await page.getByRole('button', { name: 'Close' }).click();
     await rowWith(page, 'Hi').hover();
     await rowWith(page, 'Hi').getByRole('button', { name: 'More actions' }).click();
-    expect(await page.getByRole('menuitem').allTextContents()).toEqual(['', 'ReplyR', 'Copy textC', 'PinP', 'Details']);
+    expect(await page.getByRole('menuitem').allTextContents()).toEqual([
+      '',
+      'ReplyR',
+      'Copy textC',
+      'PinP',
+      'Details',
+      'Was I notified?',
+      'Report message',
+    ]);
     expect(errors).toEqual([]);
   });
 

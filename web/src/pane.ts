@@ -14,6 +14,8 @@ export interface PaneActions {
   showDetails(message: Message): void;
   /** Explains why the viewer was or was not notified of a message. */
   showNotified(message: Message): void;
+  /** Asks why a message is reported to the moderators of the server. */
+  report(message: Message): void;
   showUser(user: Pick<User, 'id'>): void;
   /** Scrolls to a message, and loads it if necessary. */
   jump(seq: number): void;

@@ -14,6 +14,7 @@ import { Notice } from '../shell/notice.tsx';
 import { Link, type Route, useNavigation } from '../shell/router.tsx';
 
 const Announcements = lazy(() => import('./announcements.tsx'));
+const Reports = lazy(() => import('../routes/report/reports.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 
 /** After how many milliseconds the app starts what its first view does not need. */
@@ -71,6 +72,12 @@ function Page() {
       return (
         <Suspense>
           <Settings />
+        </Suspense>
+      );
+    case 'reports':
+      return (
+        <Suspense>
+          <Reports />
         </Suspense>
       );
     case 'not-found':

@@ -129,6 +129,7 @@ export const en = {
     pins: (count: number) => (count === 1 ? '1 pinned message' : `${count} pinned messages`),
     details: 'Details',
     notified: 'Was I notified?',
+    report: 'Report message',
     delete: 'Delete',
     deleteTitle: 'Delete this message?',
     deleteText: 'Nobody can read it afterwards. This cannot be undone.',

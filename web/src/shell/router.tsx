@@ -10,7 +10,18 @@ import {
 
 /** A page of the app. */
 export type Route =
-  | { name: 'home' | 'sign-in' | 'sign-up' | 'recover' | 'reset' | 'settings' | 'notifications' | 'not-found' }
+  | {
+      name:
+        | 'home'
+        | 'sign-in'
+        | 'sign-up'
+        | 'recover'
+        | 'reset'
+        | 'settings'
+        | 'notifications'
+        | 'reports'
+        | 'not-found';
+    }
   /** With `seq`, at this message. */
   | { name: 'conversation'; id: string; seq?: number | undefined }
   | { name: 'invitation'; userId: string };
@@ -23,6 +34,7 @@ const pages: Readonly<Record<string, Exclude<Route['name'], 'conversation' | 'in
   '/reset': 'reset',
   '/settings': 'settings',
   '/notifications': 'notifications',
+  '/reports': 'reports',
 };
 
 /** The page at a path. */

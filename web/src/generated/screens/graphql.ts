@@ -90,6 +90,20 @@ export type MemberRole =
   | 'OWNER'
   | '%future added value';
 
+/** What a client reveals of one encrypted message, as it received it. It opens this version of the message and nothing else. */
+export type MessageDisclosureInput = {
+  /** The encrypted content. */
+  content: string;
+  /** The device of the sender that encrypted it. */
+  deviceId: string;
+  /** The epoch in which it was encrypted. */
+  epoch: number;
+  /** The generation of the group in which it was encrypted. */
+  generation: number;
+  /** The key of this version of the message, which is derived from the key of the epoch. */
+  messageKey: string;
+};
+
 /** What changed in a message, as a hint for sounds and badges. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
 export type MessageEventType =
   /** All missed events have been delivered. The following events are live. */
@@ -114,6 +128,14 @@ export type MessageEventType =
   | 'SENT'
   /** The message was unpinned. */
   | 'UNPINNED'
+  | '%future added value';
+
+/** The kind of a message. */
+export type MessageKind =
+  /** The service wrote the message to report the event in `systemEvent`. It cannot be edited or deleted. */
+  | 'SYSTEM'
+  /** A person or a bot wrote the message. */
+  | 'USER'
   | '%future added value';
 
 /** What a user is notified of. */
@@ -255,6 +277,82 @@ export type RemovePushInput = {
   /** A subscription of the viewer. */
   pushSubscriptionId: string;
 };
+
+/** The input of the mutation `reportMessage`. */
+export type ReportMessageInput = {
+  /** A comment for the moderators: at most `serverInfo.limits.reportCommentMaxChars` characters. */
+  comment?: string | null | undefined;
+  /** For an encrypted message, its key with which the server verifies the report. If it does not prove that a device of the sender has encrypted the message, the error is BAD_USER_INPUT with the field `input.disclosure`. It can be a version from before an edit or the deletion. */
+  disclosure?: MessageDisclosureInput | null | undefined;
+  /** The message. */
+  messageId: string;
+  /** Why it is reported. */
+  reason: ReportReason;
+};
+
+/** What proves that the sender wrote the message in a report. */
+export type ReportProof =
+  /** The same, but the message was edited or deleted before the report: a device of the sender has signed this version, and the server can no longer verify that it was delivered. */
+  | 'SIGNED'
+  /** The message is not encrypted: the server copied it when it was reported. */
+  | 'STORED'
+  /** The message is encrypted. The reporter revealed its key, and the server verified that a device of the sender has signed it. The server stored exactly this content when it was reported. */
+  | 'VERIFIED'
+  | '%future added value';
+
+/** Why something is reported. Treat an unknown value like OTHER. */
+export type ReportReason =
+  /** It insults, threatens or bullies a person. */
+  | 'HARASSMENT'
+  /** It attacks people for their origin, religion, gender or another property that they share. */
+  | 'HATE'
+  /** It is against the law. */
+  | 'ILLEGAL'
+  /** Another reason, which the comment explains. */
+  | 'OTHER'
+  /** A person may harm themselves. */
+  | 'SELF_HARM'
+  /** It is unwanted sexual content. */
+  | 'SEXUAL_CONTENT'
+  /** It is unwanted advertising, or sent to many users. */
+  | 'SPAM'
+  /** It threatens, shows or glorifies violence. */
+  | 'VIOLENCE'
+  | '%future added value';
+
+/** The decision about a report. Treat an unknown value as a decision that a newer server introduced. */
+export type ReportResolution =
+  /** Something was done, such as suspending the user. */
+  | 'ACTION_TAKEN'
+  /** Nothing has to be done. */
+  | 'DISMISSED'
+  | '%future added value';
+
+/** Whether a report waits for a decision. */
+export type ReportState =
+  /** No moderator has decided yet. */
+  | 'OPEN'
+  /** A moderator has decided. */
+  | 'RESOLVED'
+  | '%future added value';
+
+/** The input of the mutation `resolveReport`. */
+export type ResolveReportInput = {
+  /** The report. */
+  reportId: string;
+  /** The decision. */
+  resolution: ReportResolution;
+};
+
+/** The role of a user in the whole service. */
+export type ServiceRole =
+  /** The user can also suspend moderators, assign service roles and read the audit log. */
+  | 'ADMIN'
+  /** The user can suspend other users. */
+  | 'MODERATOR'
+  /** The user has no additional permissions. */
+  | 'USER'
+  | '%future added value';
 
 /** The input of the mutation `setAttention`. */
 export type SetAttentionInput = {
@@ -596,6 +694,43 @@ export type PushedMessageQuery = { viewer: { user: { id: string } } | null, node
     | { id: string, clientMessageId: string | null, editedAt: string | null, conversation: { id: string, kind: ConversationKind }, sender: { id: string, displayName: string } | null, replyTo: { id: string } | null, encrypted: { generation: number, epoch: number, content: string, device: { id: string, signatureKey: string, certificate: string, user: { id: string } } } | null }
     | Record<PropertyKey, never>
    | null };
+
+export type ModeratorQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ModeratorQuery = { viewer: { id: string, serviceRole: ServiceRole } | null };
+
+export type ReportableMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ReportableMessageQuery = { serverInfo: { limits: { reportCommentMaxChars: number } }, node:
+    | { id: string, kind: MessageKind, text: string | null, deletedAt: string | null, editedAt: string | null, viewerReportedAt: string | null, clientMessageId: string | null, conversation: { id: string }, sender: { id: string } | null, replyTo: { id: string } | null, encrypted: { generation: number, epoch: number, content: string, device: { id: string, signatureKey: string, certificate: string, user: { id: string } } } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type ReportMessageMutationVariables = Exact<{
+  input: ReportMessageInput;
+}>;
+
+
+export type ReportMessageMutation = { reportMessage: { message: { id: string } } | null };
+
+export type ReportsQueryVariables = Exact<{
+  state: ReportState;
+  after?: string | null | undefined;
+}>;
+
+
+export type ReportsQuery = { reports: { pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, reason: ReportReason, comment: string | null, createdAt: string, resolution: ReportResolution | null, resolvedAt: string | null, resolvedBy: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, reporter: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, target: { __typename: 'ReportedMessage', text: string | null, earlierTexts: Array<string>, proof: ReportProof, sentAt: string, editedAt: string | null, deletedAt: string | null, files: Array<{ name: string, contentType: string }>, sender: { id: string, username: string, displayName: string, avatarUrl: string | null } | null } }> } | null };
+
+export type ResolveReportMutationVariables = Exact<{
+  input: ResolveReportInput;
+}>;
+
+
+export type ResolveReportMutation = { resolveReport: { report: { id: string } } | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -1242,3 +1377,118 @@ export const PushedMessageDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:6f147aad396a765555b491fc673a264b40dcf0786d56c778b70854b8c9047986"}) as unknown as TypedDocumentString<PushedMessageQuery, PushedMessageQueryVariables>;
+export const ModeratorDocument = new TypedDocumentString(`
+    query Moderator {
+  viewer {
+    id
+    serviceRole
+  }
+}
+    `, {"hash":"sha256:43477f8892bf936fe03ec228a2aa04bb07c1ac2101da45c82509359502d56564"}) as unknown as TypedDocumentString<ModeratorQuery, ModeratorQueryVariables>;
+export const ReportableMessageDocument = new TypedDocumentString(`
+    query ReportableMessage($id: ID!) {
+  serverInfo {
+    limits {
+      reportCommentMaxChars
+    }
+  }
+  node(id: $id) {
+    ... on Message {
+      id
+      kind
+      text
+      deletedAt
+      editedAt
+      viewerReportedAt
+      clientMessageId
+      conversation {
+        id
+      }
+      sender {
+        id
+      }
+      replyTo {
+        id
+      }
+      encrypted {
+        generation
+        epoch
+        content
+        device {
+          id
+          signatureKey
+          certificate
+          user {
+            id
+          }
+        }
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:ace3c0b104b295cf674811a1999349a9a509f5e37ae19155625b077e02e2a999"}) as unknown as TypedDocumentString<ReportableMessageQuery, ReportableMessageQueryVariables>;
+export const ReportMessageDocument = new TypedDocumentString(`
+    mutation ReportMessage($input: ReportMessageInput!) {
+  reportMessage(input: $input) {
+    message {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:473b4433174b52261359ef76c794d16bd23f0195b2c7581344579f636aa4a595"}) as unknown as TypedDocumentString<ReportMessageMutation, ReportMessageMutationVariables>;
+export const ReportsDocument = new TypedDocumentString(`
+    query Reports($state: ReportState!, $after: String) {
+  reports(filter: {state: $state}, first: 20, after: $after) {
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      id
+      reason
+      comment
+      createdAt
+      resolution
+      resolvedAt
+      resolvedBy {
+        ...PersonFields
+      }
+      reporter {
+        ...PersonFields
+      }
+      target {
+        __typename
+        ... on ReportedMessage {
+          text
+          earlierTexts
+          proof
+          sentAt
+          editedAt
+          deletedAt
+          files {
+            name
+            contentType
+          }
+          sender {
+            ...PersonFields
+          }
+        }
+      }
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:b2a9ef7948f3eb0b571b92988414dec90c4351a9919aa2e56b7999b3a949da1e"}) as unknown as TypedDocumentString<ReportsQuery, ReportsQueryVariables>;
+export const ResolveReportDocument = new TypedDocumentString(`
+    mutation ResolveReport($input: ResolveReportInput!) {
+  resolveReport(input: $input) {
+    report {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:c3f8faa9385ec730efeea2b148c5a5c985cd0367efe5ba0dae1c3c389fe2d1b6"}) as unknown as TypedDocumentString<ResolveReportMutation, ResolveReportMutationVariables>;

@@ -28,7 +28,7 @@ function useIsBefore(time: string | null | undefined): boolean {
 }
 
 interface Action {
-  name: 'reply' | 'edit' | 'pin' | 'copy' | 'details' | 'notified' | 'delete';
+  name: 'reply' | 'edit' | 'pin' | 'copy' | 'details' | 'notified' | 'report' | 'delete';
   icon: Parameters<typeof Icon>[0]['name'];
   label: string;
   key?: string;
@@ -82,6 +82,7 @@ export function useActions(message: Message, isOwn: boolean, { kind, ...may }: P
   }
   if (!isOwn && !isDeleted) {
     found.push({ name: 'notified', icon: 'bell', label: pane.notified, run: () => actions.showNotified(message) });
+    found.push({ name: 'report', icon: 'alert', label: pane.report, run: () => actions.report(message) });
   }
   const canDelete = isOwn || kind !== 'GROUP' ? message.viewerCanDelete : may.viewerCanUpdate;
   if (canDelete && !isDeleted) {

@@ -29,6 +29,7 @@ const LevelButton = lazy(() =>
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
 const MessageNotified = lazy(() => import('./message-notified.tsx'));
+const ReportDialog = lazy(() => import('../report/report-dialog.tsx'));
 const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
 const UserPanel = lazy(() => import('../group/user-panel.tsx'));
 
@@ -57,6 +58,7 @@ export function MessagePane({ id }: { id: string }) {
       remove: setDeleting,
       showDetails: (message) => setAbout({ message, Content: MessageDetails }),
       showNotified: (message) => setAbout({ message, Content: MessageNotified }),
+      report: (message) => setAbout({ message, Content: ReportDialog }),
       showUser: ({ id: userId }) => setPanel({ name: 'user', id: userId }),
       jump: (seq) => jump.current?.(seq),
     }),

@@ -9,6 +9,7 @@ import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { chooseHue, chooseTheme, currentHue, currentTheme, hues, themes } from '../../shell/theme.ts';
+import { useIsModerator } from '../report/role.ts';
 import { AvailabilityChoice, Blocked, PasswordForm, ProfileDialog, Sessions } from './account-settings.tsx';
 import { NotificationSettings } from './notification-settings.tsx';
 import styles from './settings.module.css';
@@ -19,7 +20,8 @@ const SignOutDialog = lazy(() => import('../encryption/sign-out-dialog.tsx'));
 
 /** The settings of the user and of this browser. */
 export default function Settings() {
-  const { app, account, encryption: encryptionText, notifications, settings, status } = useScreenText();
+  const { app, account, encryption: encryptionText, notifications, report, settings, status } = useScreenText();
+  const isModerator = useIsModerator();
   const parley = useParley();
   const viewer = useViewer();
   const user = viewer?.user;
@@ -75,6 +77,14 @@ export default function Settings() {
             <EncryptionSettings />
           </Suspense>
         </Section>
+        {isModerator && (
+          <Section title={report.title}>
+            <p className={styles.audience}>
+              <span>{report.linkHint}</span>
+              <Link to={{ name: 'reports' }}>{report.link}</Link>
+            </p>
+          </Section>
+        )}
         <Section title={settings.theme}>
           <ThemeChoice />
         </Section>
