@@ -126,6 +126,7 @@ const webSmoke = 'test/web/smoke.test.ts';
 const webInShort = [
   'test/web/calls.smoke.test.ts',
   'test/web/encryption-account.smoke.test.ts',
+  'test/web/encryption.smoke.test.ts',
   'test/web/statuses.smoke.test.ts',
   'test/web/chat.test.ts',
   'test/web/faults/network.test.ts',

@@ -15,6 +15,7 @@ const aliases = {
   '@parley/client/calls': resolve(import.meta.dirname, '../packages/client/src/calls.ts'),
   '@parley/client/statuses': resolve(import.meta.dirname, '../packages/client/src/statuses.ts'),
   '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
+  '@parley/client/encryption': resolve(import.meta.dirname, '../packages/client/src/encryption.ts'),
   '@parley/client/media': resolve(import.meta.dirname, '../packages/client/src/media.ts'),
   '@parley/client/notifications': resolve(import.meta.dirname, '../packages/client/src/notifications.ts'),
   '@parley/client/pins': resolve(import.meta.dirname, '../packages/client/src/pins.ts'),

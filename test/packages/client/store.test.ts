@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { cover, rangeAt } from '../../../packages/client/src/ranges.js';
 import { createState } from '../../../packages/client/src/state.js';
 import { openStorage } from '../../../packages/client/src/storage.js';
-import { createStore, normalize } from '../../../packages/client/src/store.js';
+import { createStore, normalize, proofOf } from '../../../packages/client/src/store.js';
 
 const user = (id: string, displayName = id) => ({ __typename: 'User', id, displayName });
 const message = (seq: number, more: object = {}) => ({
@@ -207,4 +207,29 @@ describe('a store', () => {
       expect(next.state.get('session')).toBe('s');
     });
   });
+});
+
+it('shows opened content only as long as everything that was verified is the same', () => {
+  const store = createStore();
+  const message = {
+    ...{ id: 'm', __typename: 'Message', conversationId: 'c', clientMessageId: 'k', text: 'of the server' },
+    ...{ sender: { __ref: 'ana' }, replyTo: null, editedAt: null, encrypted: { content: 'sealed' } },
+  };
+  const shown = { text: 'opened', protection: 'protected' };
+  store.apply({ put: [message] });
+  expect(store.read('m')).toMatchObject({ text: null, attachments: [], protection: 'opening' });
+  const opened = { ...message, protection: { proof: proofOf(message), shown } };
+  for (const change of [
+    { encrypted: { content: 'other' } },
+    { sender: { __ref: 'ben' } },
+    { replyTo: { __ref: 'n' } },
+    { editedAt: '2026-12-01T00:00:00Z' },
+    { clientMessageId: 'other' },
+    { conversationId: 'd' },
+  ]) {
+    store.apply({ put: [opened] });
+    expect(store.read('m')).toMatchObject(shown);
+    store.apply({ put: [{ ...message, ...change }] });
+    expect(store.read('m')).toMatchObject({ text: null, attachments: [], protection: 'opening' });
+  }
 });

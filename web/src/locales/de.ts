@@ -103,6 +103,7 @@ export const de: FullText = {
     toLatest: 'Zur neuesten Nachricht',
     newMessages: (count) => (count === 1 ? '1 neue Nachricht' : `${count} neue Nachrichten`),
     placeholder: (name) => `Nachricht an ${name}`,
+    encrypted: 'Verschlüsselte Nachricht',
     send: 'Senden',
     tooLong: 'Diese Nachricht ist zu lang. Kürze sie, um sie zu senden.',
     cannotSend: 'Nur Mitglieder können hier Nachrichten senden.',
@@ -175,6 +176,64 @@ export const de: FullText = {
     record: 'Sprachnachricht aufnehmen',
     kinds: { IMAGE: 'Foto', VIDEO: 'Video', AUDIO: 'Audio', VOICE: 'Sprachnachricht', FILE: 'Datei' },
     files: (count: number) => `${count} Dateien`,
+  },
+  protection: {
+    encrypted: 'Verschlüsselt',
+    title: 'Verschlüsselung',
+    on: 'Nur die Personen in dieser Unterhaltung können ihre verschlüsselten Nachrichten lesen.',
+    off: 'Der Server kann die Nachrichten dieser Unterhaltung lesen. Mit Verschlüsselung können das nur die Personen in ihr.',
+    turnOn: 'Verschlüsselung einschalten',
+    onlyAdmins: 'Die Besitzer und Admins der Gruppe können die Verschlüsselung einschalten.',
+    confirmTitle: 'Verschlüsselung einschalten?',
+    confirmText:
+      'Ab jetzt können nur die Personen in dieser Unterhaltung neue Nachrichten lesen. Außerdem ändert sich:',
+    changes: [
+      'Die Verschlüsselung kann nicht wieder ausgeschaltet werden.',
+      'Frühere Nachrichten bleiben, wie sie sind: Der Server kann sie lesen.',
+      'Die Suche des Servers findet neue Nachrichten nicht, er kann sie nicht zusammenfassen, und Benachrichtigungen zeigen ihren Text nicht immer.',
+      'Wer später dazukommt, kann frühere verschlüsselte Nachrichten nicht lesen.',
+      'Bewahre deinen Wiederherstellungsschlüssel gut auf. Wenn du ihn und alle deine Geräte verlierst, kannst du die Nachrichten nicht mehr lesen.',
+    ],
+    withoutDevices: (names: readonly string[]) =>
+      `${names.join(', ')} ${names.length > 1 ? 'haben' : 'hat'} die Verschlüsselung noch nicht eingerichtet und ${names.length > 1 ? 'können' : 'kann'} lesen, was danach gesendet wird.`,
+    exposed: 'Nicht verschlüsselt',
+    exposedText: 'Der Server konnte diese Nachricht lesen und ändern.',
+    opening: 'Die Nachricht wird geöffnet…',
+    locked: 'Verschlüsselte Nachricht',
+    cannotOpen: 'Diese Nachricht kann nicht angezeigt werden.',
+    review: 'Prüfen',
+    reload: 'Seite neu laden',
+    above: 'Die Nachrichten darüber sind nicht verschlüsselt.',
+    changed: (name: string) =>
+      `Der Sicherheitscode von ${name} hat sich geändert. Deine Nachrichten werden erst gesendet, wenn du das geprüft hast.`,
+    reasons: {
+      KEY_UNAVAILABLE: 'Diese Nachricht wurde gesendet, bevor du diese Unterhaltung lesen konntest.',
+      TAMPERED: 'Diese Nachricht wird nicht angezeigt, weil sie nach dem Senden verändert wurde.',
+      UNKNOWN_FORMAT: 'Diese Nachricht wurde mit einer neueren Version der App gesendet.',
+      IDENTITY_CHANGED:
+        'Diese Nachricht wird nicht angezeigt, weil sich der Sicherheitscode des Absenders geändert hat.',
+      INVALID_CERTIFICATE:
+        'Diese Nachricht wird nicht angezeigt, weil das Gerät des Absenders nicht überprüft werden konnte.',
+    },
+    failures: {
+      IDENTITY_CHANGED: 'Der Sicherheitscode einer Person in dieser Unterhaltung hat sich geändert.',
+      UNEXPECTED_MEMBER:
+        'Eine weitere Person wurde zu dieser Unterhaltung hinzugefügt. Es wird nichts gesendet, damit sie es nicht lesen kann.',
+      DOWNGRADED:
+        'Der Server gibt an, dass diese Unterhaltung nicht mehr verschlüsselt ist. Es wird nichts gesendet, damit es niemand sonst lesen kann.',
+      NOT_A_MEMBER: 'Dieses Gerät kann in dieser Unterhaltung zurzeit nicht schreiben.',
+      TOO_LARGE: 'Die Nachricht ist zu lang.',
+      UNSUPPORTED: 'Dieser Browser kann die Nachricht nicht verschlüsseln.',
+    },
+    unready: {
+      off: 'Dieser Server bietet keine Verschlüsselung mehr an.',
+      unsupported:
+        'Die Nachrichten in dieser Unterhaltung sind verschlüsselt, und dieser Browser kann sie hier nicht lesen. Öffne die App unter einer Adresse, die mit https beginnt.',
+      notSetUp:
+        'Die Nachrichten in dieser Unterhaltung sind verschlüsselt. Richte die Verschlüsselung ein, um sie zu lesen und zu schreiben.',
+      needsRecovery:
+        'Die Nachrichten in dieser Unterhaltung sind verschlüsselt. Gib deinen Wiederherstellungsschlüssel ein, um sie in diesem Browser zu lesen und zu schreiben.',
+    },
   },
   missed: {
     title: 'Geändert, während du weg warst',
@@ -456,6 +515,10 @@ export const de: FullText = {
     previousImage: 'Vorheriges Bild',
     nextImage: 'Nächstes Bild',
     save: 'Herunterladen',
+    download: (name: string) => `${name} herunterladen`,
+    downloading: (name: string) => `${name} wird heruntergeladen`,
+    retryDownload: (name: string) => `${name} erneut herunterladen`,
+    failures: { network: 'Nicht heruntergeladen', tampered: 'Das ist nicht die Datei, die gesendet wurde.' },
     processing: 'Wird verarbeitet …',
     rejected: 'Diese Datei konnte nicht gelesen werden.',
     failed: 'Nicht hochgeladen',

@@ -2,6 +2,59 @@ import type { Text } from './en.ts';
 
 /** The English texts of what is loaded when it is opened. They are apart, so that the first view does not wait for them. */
 export const enScreens = {
+  protection: {
+    encrypted: 'Encrypted',
+    title: 'Encryption',
+    on: 'Only the people in this conversation can read its encrypted messages.',
+    off: 'The server can read the messages of this conversation. With encryption, only the people in it can.',
+    turnOn: 'Turn on encryption',
+    onlyAdmins: 'The owners and admins of the group can turn on encryption.',
+    confirmTitle: 'Turn on encryption?',
+    confirmText: 'From now on, only the people in this conversation can read new messages. This also changes:',
+    changes: [
+      'Encryption cannot be turned off again.',
+      'Earlier messages stay as they are: the server can read them.',
+      'New messages are not found by the search of the server, it cannot summarize them, and notifications may not show their text.',
+      'People who join later cannot read earlier encrypted messages.',
+      'Keep your recovery key safe. If you lose it and all of your devices, you can no longer read the messages.',
+    ],
+    withoutDevices: (names: readonly string[]) =>
+      `${names.join(', ')} ${names.length > 1 ? 'have' : 'has'} not set up encryption yet, and can read what is sent afterwards.`,
+    exposed: 'Not encrypted',
+    exposedText: 'The server could read and change this message.',
+    opening: 'Opening the message…',
+    locked: 'Encrypted message',
+    cannotOpen: 'This message cannot be shown.',
+    review: 'Review',
+    reload: 'Reload the page',
+    above: 'Messages above are not encrypted.',
+    changed: (name: string) =>
+      `The security code of ${name} has changed. Your messages are not sent before you have reviewed this.`,
+    reasons: {
+      KEY_UNAVAILABLE: 'This message was sent before you could read this conversation.',
+      TAMPERED: 'This message is not shown, because it was changed after it was sent.',
+      UNKNOWN_FORMAT: 'This message was sent with a newer version of the app.',
+      IDENTITY_CHANGED: 'This message is not shown, because the security code of the sender has changed.',
+      INVALID_CERTIFICATE: 'This message is not shown, because the device of the sender could not be verified.',
+    },
+    failures: {
+      IDENTITY_CHANGED: 'The security code of a person in this conversation has changed.',
+      UNEXPECTED_MEMBER: 'Another person was added to this conversation. Nothing is sent, so that they cannot read it.',
+      DOWNGRADED:
+        'The server states that this conversation is no longer encrypted. Nothing is sent, so that nobody else can read it.',
+      NOT_A_MEMBER: 'This device cannot write in this conversation at the moment.',
+      TOO_LARGE: 'The message is too long.',
+      UNSUPPORTED: 'This browser cannot encrypt the message.',
+    },
+    unready: {
+      off: 'This server no longer offers encryption.',
+      unsupported:
+        'The messages in this conversation are encrypted, and this browser cannot read them here. Open the app at an address that begins with https.',
+      notSetUp: 'The messages in this conversation are encrypted. Set up encryption to read and write them.',
+      needsRecovery:
+        'The messages in this conversation are encrypted. Enter your recovery key to read and write them in this browser.',
+    },
+  },
   missed: {
     title: 'Changed while you were away',
     lead: 'You had read these messages before they were changed.',
@@ -285,6 +338,10 @@ export const enScreens = {
     previousImage: 'Previous image',
     nextImage: 'Next image',
     save: 'Download',
+    download: (name: string) => `Download ${name}`,
+    downloading: (name: string) => `Download of ${name}`,
+    retryDownload: (name: string) => `Download ${name} again`,
+    failures: { network: 'Not downloaded', tampered: 'This is not the file that was sent.' },
     processing: 'Being processed…',
     rejected: 'This file could not be read.',
     failed: 'Not uploaded',

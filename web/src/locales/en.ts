@@ -102,6 +102,7 @@ export const en = {
     toLatest: 'Go to the latest message',
     newMessages: (count: number) => (count === 1 ? '1 new message' : `${count} new messages`),
     placeholder: (name: string) => `Message ${name}`,
+    encrypted: 'Encrypted message',
     send: 'Send',
     cannotSend: 'Only members can send messages here.',
     cannotSendTo:

@@ -1,6 +1,6 @@
 import type { Attachment } from '@parley/client';
 import type { Media, PendingUpload } from '@parley/client/media';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { lazy, Suspense } from 'react';
 import { useFiles } from '../files.ts';
 import { constant } from '../loaded.ts';
 import { useLanguage } from '../locales/locale.tsx';
@@ -13,11 +13,11 @@ import styles from './content.module.css';
 import type { Item } from './item.ts';
 import { MediaIcon, type MediaIconName } from './media-icon.tsx';
 import { useObjectUrl, useUploadFile } from './object-url.ts';
+import { FileIcon, Picture, Place } from './parts.tsx';
 import { UploadProgress } from './progress.tsx';
 import { sizeText } from './sizes.ts';
-import { blurred } from './thumb-hash.ts';
 
-const Lightbox = lazy(() => import('./lightbox.tsx'));
+const SealedContent = lazy(() => import('./sealed-content.tsx'));
 
 const noToken = constant<string | undefined>(undefined);
 
@@ -29,7 +29,13 @@ export default function Content({ item }: { item: Item }) {
   // With another token, there are other URLs.
   useReadable(files?.token ?? noToken);
   if (!files) return null;
-  return isUpload(item) ? <Sending upload={item} files={files} /> : <Received attachment={item} files={files} />;
+  if (isUpload(item)) return <Sending upload={item} files={files} />;
+  if (item.secret === undefined) return <Received attachment={item} files={files} />;
+  return (
+    <Suspense>
+      <SealedContent attachment={item} files={files} />
+    </Suspense>
+  );
 }
 
 function Received({ attachment, files }: { attachment: Attachment; files: Media }) {
@@ -59,40 +65,6 @@ function Received({ attachment, files }: { attachment: Attachment; files: Media 
     return <AudioPlayer url={url} name={kind === 'VOICE' ? text.voice : filename} {...{ durationMs, waveform }} />;
   }
   return <FileRow attachment={attachment} url={url} />;
-}
-
-function Picture({ attachment, files, own }: { attachment: Attachment; files: Media; own: string | undefined }) {
-  const { media: text } = useScreenText();
-  const [isOpen, setOpen] = useState(false);
-  // A preview does not move.
-  const variant = attachment.contentType === 'image/gif' ? undefined : 'preview';
-  const url = files.attachmentUrl(attachment, variant) ?? files.attachmentUrl(attachment) ?? own;
-  const isReady = attachment.state === 'READY';
-  const name = attachment.altText ?? text.image;
-  const behind = own ?? blurred(attachment.thumbHash);
-  return (
-    <>
-      <button
-        type="button"
-        className={styles.picture}
-        aria-label={isReady ? text.openImage(name) : undefined}
-        aria-haspopup="dialog"
-        disabled={!isReady}
-        data-image={attachment.id}
-        onClick={() => setOpen(true)}
-      >
-        {behind !== undefined && <img src={behind} alt="" draggable={false} />}
-        {url !== undefined && <img src={url} alt={name} loading="lazy" decoding="async" draggable={false} />}
-        {!isReady && (
-          <span className={styles.state}>
-            <i className={styles.spinner} aria-hidden="true" />
-            {text.processing}
-          </span>
-        )}
-      </button>
-      <Suspense>{isOpen && <Lightbox id={attachment.id} onClose={() => setOpen(false)} />}</Suspense>
-    </>
-  );
 }
 
 function Video({ attachment, files, url }: { attachment: Attachment; files: Media; url: string }) {
@@ -129,41 +101,6 @@ function FileRow({ attachment, url }: { attachment: Attachment; url: string }) {
       </span>
       <MediaIcon name="download" size={18} />
     </a>
-  );
-}
-
-/** A page with the extension of a file. */
-export function FileIcon({ filename }: { filename: string }) {
-  const [, extension = ''] = /\.([\p{L}\p{N}]{1,5})$/u.exec(filename) ?? [];
-  return (
-    <span className={styles.icon} aria-hidden="true">
-      {extension === '' ? <MediaIcon name="file" /> : <b>{extension}</b>}
-    </span>
-  );
-}
-
-/** What is shown in place of a file that cannot be opened. */
-function Place({
-  isVisual,
-  icon,
-  name,
-  children,
-}: {
-  isVisual: boolean;
-  icon: ReactNode;
-  name: string;
-  children: ReactNode;
-}) {
-  return (
-    <div className={isVisual ? styles.place : styles.row}>
-      <span className={styles.icon}>{icon}</span>
-      <span className={styles.about}>
-        <strong>
-          <bdi>{name}</bdi>
-        </strong>
-        <small>{children}</small>
-      </span>
-    </div>
   );
 }
 

@@ -9,6 +9,8 @@ import fullScreen from '../shell/full-screen.module.css';
 import { Icon } from '../shell/icon.tsx';
 import styles from './lightbox.module.css';
 import { MediaIcon } from './media-icon.tsx';
+import { useObjectUrl } from './object-url.ts';
+import { useOpenedFile } from './opened-file.ts';
 
 /**
  * An image of the conversation in front of everything. The arrow keys show the previous and the next one of those that are
@@ -35,6 +37,8 @@ export default function Lightbox({ id, list, onClose }: { id: string; list?: rea
   useEffect(() => {
     if (isGone) onClose();
   }, [isGone]);
+  const own = useObjectUrl(image?.secret && files?.ownFile(image.id));
+  const opened = useOpenedFile(image, image?.secret !== undefined);
   if (!image || !files) return null;
   const previous = images[index - 1];
   const next = images[index + 1];
@@ -49,7 +53,7 @@ export default function Lightbox({ id, list, onClose }: { id: string; list?: rea
     event.preventDefault();
     setShownId(target.id);
   };
-  const url = files.attachmentUrl(image);
+  const url = image.secret ? (own ?? opened.url) : files.attachmentUrl(image);
   const { width, height, altText, filename } = image;
   const name = altText ?? filename;
   return (

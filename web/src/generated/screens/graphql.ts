@@ -526,6 +526,13 @@ export type MessageChangesSubscription = { messages: { type: MessageEventType } 
 
 export type RoomFieldsFragment = { id: string, title: string | null, description: string | null, imageUrl: string | null, memberCount: number, viewerCanJoin: boolean };
 
+export type MembersWithDevicesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MembersWithDevicesQuery = { conversation: { members: { nodes: Array<{ user: { id: string, displayName: string, devices: Array<{ id: string }> | null } }> } | null } | null };
+
 export type PublicRoomsQueryVariables = Exact<{
   search?: string | null | undefined;
   after?: string | null | undefined;
@@ -1054,6 +1061,23 @@ export const MessageChangesDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:7f3b2c638362dac06f6a8e25a5ff5003bd560d0fbb65506e5ca168cc220c4082"}) as unknown as TypedDocumentString<MessageChangesSubscription, MessageChangesSubscriptionVariables>;
+export const MembersWithDevicesDocument = new TypedDocumentString(`
+    query MembersWithDevices($id: ID!) {
+  conversation(id: $id) {
+    members(first: 50) {
+      nodes {
+        user {
+          id
+          displayName
+          devices {
+            id
+          }
+        }
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:6955ffca379d0f3b9b79b9603cf57c75185249cdd4954f07e6a96cb7b8a0afe6"}) as unknown as TypedDocumentString<MembersWithDevicesQuery, MembersWithDevicesQueryVariables>;
 export const PublicRoomsDocument = new TypedDocumentString(`
     query PublicRooms($search: String, $after: String) {
   publicConversations(search: $search, first: 20, after: $after) {

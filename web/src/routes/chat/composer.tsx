@@ -1,4 +1,4 @@
-import type { ConversationHandle, Message } from '@parley/client';
+import type { Conversation, ConversationHandle, Message } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
 import {
   type ClipboardEvent,
@@ -39,13 +39,17 @@ export function Composer({
   mode,
   setMode,
   editLast,
+  placeholder,
 }: {
+  conversation?: Conversation;
   handle: ConversationHandle;
   name: string;
   mode: ComposerMode | undefined;
   setMode(mode: ComposerMode | undefined): void;
   /** Begins to edit the last message of the viewer that can be edited. */
   editLast(): void;
+  /** What the empty field shows, if not the name. */
+  placeholder?: string;
 }) {
   const { pane } = useText();
   const maxChars = useServerInfo()?.limits.messageMaxChars;
@@ -231,7 +235,7 @@ export function Composer({
             aria-describedby={isTooLong ? limitId : undefined}
             rows={1}
             value={text}
-            placeholder={pane.placeholder(shortened(name))}
+            placeholder={placeholder ?? pane.placeholder(shortened(name))}
             aria-label={pane.placeholder(name)}
             // The placeholder has the direction of the page.
             dir={text === '' ? undefined : 'auto'}

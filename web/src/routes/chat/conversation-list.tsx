@@ -16,6 +16,7 @@ import { plainText } from './message-text.tsx';
 import { MissedNotice } from './missed-notice.tsx';
 import { nameOf, pictureOf, presenceOf, previewOf, systemText } from './names.ts';
 
+const Lock = lazy(() => import('../sealed/lock.tsx'));
 const Start = lazy(() => import('../start/start.tsx'));
 const StatusStrip = lazy(() => import('../status/status-strip.tsx'));
 
@@ -168,6 +169,7 @@ function Entry({
           <span className={styles.name} dir="auto">
             {nameOf(conversation)}
           </span>
+          <Suspense>{conversation.encryption === 'END_TO_END' && <Lock />}</Suspense>
           {isSilent && (
             <span className={styles.silent} title={text.list.muted}>
               <Icon name="bellOff" size={14} />

@@ -10,6 +10,7 @@ import { Icon } from '../../shell/icon.tsx';
 import { MenuItem, Popover } from '../../shell/popover.tsx';
 import { useToast } from '../../shell/toast.tsx';
 import styles from './message-actions.module.css';
+import { isShown } from './names.ts';
 
 /** What the viewer may do in the conversation, apart from their own messages. */
 export type Permissions = Pick<Conversation, 'kind' | 'viewerCanSend' | 'viewerCanPin' | 'viewerCanUpdate'>;
@@ -51,7 +52,7 @@ export function useActions(message: Message, isOwn: boolean, { kind, ...may }: P
   if (may.viewerCanSend && !isDeleted) {
     found.push({ name: 'reply', icon: 'reply', label: pane.reply, key: 'R', run: () => actions.reply(message) });
   }
-  if (message.viewerCanEdit && isEditable && !isDeleted) {
+  if (message.viewerCanEdit && isEditable && !isDeleted && isShown(message)) {
     found.push({ name: 'edit', icon: 'pencil', label: pane.edit, key: 'E', run: () => actions.edit(message) });
   }
   if (message.text !== null) {

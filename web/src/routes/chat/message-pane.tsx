@@ -17,7 +17,7 @@ import { useChat } from './chat-context.ts';
 import { Composer, type ComposerMode } from './composer.tsx';
 import styles from './message-pane.module.css';
 import { MissedNotice } from './missed-notice.tsx';
-import { nameOf, pictureOf, presenceOf } from './names.ts';
+import { isShown, nameOf, pictureOf, presenceOf } from './names.ts';
 import { Pins } from './pins.tsx';
 import { Timeline } from './timeline.tsx';
 
@@ -26,6 +26,8 @@ const CallButtons = lazy(() => import('../call/call-buttons.tsx'));
 const LevelButton = lazy(() =>
   import('../notifications/level-menu.tsx').then((module) => ({ default: module.LevelButton })),
 );
+const EncryptedComposer = lazy(() => import('../sealed/encrypted-composer.tsx'));
+const Lock = lazy(() => import('../sealed/lock.tsx'));
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
 const MessageNotified = lazy(() => import('./message-notified.tsx'));
@@ -70,6 +72,7 @@ export function MessagePane({ id }: { id: string }) {
     if (isKnown && route.name === 'conversation' && route.seq !== undefined) jump.current?.(route.seq);
   }, [route, isKnown]);
   const firstUnread = useFirstUnreadSeq(conversation);
+  const Writer = conversation?.encryption === 'END_TO_END' ? EncryptedComposer : Composer;
   const current = useCurrentMode(mode, view);
   const { hits } = useChat();
   const [points, setPoints] = useState<readonly number[]>([]);
@@ -88,8 +91,10 @@ export function MessagePane({ id }: { id: string }) {
     );
   }
   const editLast = () => {
-    const isEditable = ({ viewerCanEdit, editableUntil }: Message) =>
-      viewerCanEdit && (editableUntil === null || Date.parse(editableUntil) > Date.now());
+    const isEditable = (message: Message) => {
+      const { viewerCanEdit, editableUntil } = message;
+      return viewerCanEdit && isShown(message) && (editableUntil === null || Date.parse(editableUntil) > Date.now());
+    };
     const last = view.rows.findLast(({ message, isOwn }) => isOwn && message && isEditable(message))?.message;
     if (last) setMode({ kind: 'edit', message: last });
   };
@@ -113,13 +118,16 @@ export function MessagePane({ id }: { id: string }) {
           <Pins conversationId={id} onJump={actions.jump} />
           <Timeline handle={handle} view={view} conversation={conversation} marks={marks} jump={jump} />
           {conversation.viewerCanSend ? (
-            <Composer
-              handle={handle}
-              name={nameOf(conversation)}
-              mode={current}
-              setMode={setMode}
-              editLast={editLast}
-            />
+            <Suspense fallback={<div className={styles.closed} />}>
+              <Writer
+                conversation={conversation}
+                handle={handle}
+                name={nameOf(conversation)}
+                mode={current}
+                setMode={setMode}
+                editLast={editLast}
+              />
+            </Suspense>
           ) : (
             <Closed conversation={conversation} />
           )}
@@ -243,7 +251,10 @@ function Header({
         <button type="button" className={styles.about} title={pane.info} onClick={() => onPanel('conversation')}>
           <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={36} />
           <span className={styles.names}>
-            <strong dir="auto">{nameOf(conversation)}</strong>
+            <strong>
+              <bdi>{nameOf(conversation)}</bdi>{' '}
+              <Suspense>{conversation.encryption === 'END_TO_END' && <Lock />}</Suspense>
+            </strong>
             <span data-status={presence?.status}>
               <bdi>{about}</bdi>
             </span>

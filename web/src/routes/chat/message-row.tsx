@@ -1,4 +1,4 @@
-import type { Message, MessageStatus, Row, User } from '@parley/client';
+import type { Message, MessageStatus, OutboxEntry, Row, User } from '@parley/client';
 import {
   type CSSProperties,
   type FocusEvent,
@@ -24,10 +24,13 @@ import { useTimes } from '../../shell/time.ts';
 import { MessageMenu, type Permissions, Toolbar, useActions } from './message-actions.tsx';
 import styles from './message-row.module.css';
 import { MessageText } from './message-text.tsx';
-import { previewOf, systemText } from './names.ts';
+import { isShown, previewOf, systemText } from './names.ts';
 import { Reactions, useReactions } from './reactions.tsx';
 
 const CallEntry = lazy(() => import('../call/call-entry.tsx'));
+const EncryptionEntry = lazy(() => import('../sealed/encryption-entry.tsx'));
+const Failure = lazy(() => import('../sealed/failure.tsx'));
+const RowProtection = lazy(() => import('../sealed/row-protection.tsx'));
 const StatusQuote = lazy(() => import('../status/status-quote.tsx'));
 
 /** How long a finger must stay on a message until its menu opens, in milliseconds. */
@@ -42,6 +45,7 @@ export const MessageRow = memo(function MessageRow({
   startsGroup,
   isTarget,
   isTabStop,
+  isExposed,
 }: {
   row: Row;
   viewer: User | undefined;
@@ -51,6 +55,8 @@ export const MessageRow = memo(function MessageRow({
   isTarget: boolean;
   /** Whether the Tab key stops here. The arrow keys reach the other messages. */
   isTabStop: boolean;
+  /** Whether it is not encrypted although the conversation was when it was sent. */
+  isExposed: boolean;
 }) {
   const text = useText();
   const times = useTimes();
@@ -68,6 +74,10 @@ export const MessageRow = memo(function MessageRow({
         {message.systemEvent?.type === 'CALL_ENDED' ? (
           <Suspense fallback={systemText(text, message)}>
             <CallEntry message={message} conversationId={handle.id} />
+          </Suspense>
+        ) : message.systemEvent?.type === 'ENCRYPTION_ENABLED' ? (
+          <Suspense fallback={systemText(text, message)}>
+            <EncryptionEntry message={message} />
           </Suspense>
         ) : (
           systemText(text, message)
@@ -123,6 +133,7 @@ export const MessageRow = memo(function MessageRow({
               <bdi>{name}</bdi>
             </span>
           )}
+          <Suspense>{message && (isExposed || !isShown(message)) && <RowProtection message={message} />}</Suspense>
           {message?.replyTo && <Quote message={message.replyTo} onJump={jump} />}
           <Suspense>
             {(message?.statusReply ?? pending?.replyToStatusId) && <StatusQuote row={row} className={styles.quote} />}
@@ -158,7 +169,7 @@ export const MessageRow = memo(function MessageRow({
         {reactions.length > 0 && (
           <Reactions reactions={reactions} onToggle={canReact ? (emoji) => void toggle(emoji) : undefined} />
         )}
-        {pending?.error && <Failed clientMessageId={pending.clientMessageId} reason={pending.error.message} />}
+        {pending?.error && <Failed pending={pending} error={pending.error} />}
         {isAlive && (isActive || open) && (
           <Active
             message={message}
@@ -312,13 +323,22 @@ function Ticks({ status }: { status: MessageStatus }) {
 }
 
 /** What the user can do with a message that the server has rejected. */
-function Failed({ clientMessageId, reason }: { clientMessageId: string; reason: string }) {
+function Failed({
+  pending: { clientMessageId },
+  error,
+}: {
+  pending: OutboxEntry;
+  error: NonNullable<OutboxEntry['error']>;
+}) {
   const { app, pane } = useText();
   const { outbox } = useParley();
   return (
     <div className={styles.failed} role="alert">
       <p>
-        {pane.states.failed}: {reason}
+        {pane.states.failed}:{' '}
+        <Suspense fallback={error.message}>
+          <Failure error={error} />
+        </Suspense>
       </p>
       <Button kind="quiet" onClick={() => void outbox.retry(clientMessageId)}>
         {app.retry}

@@ -18,13 +18,22 @@ export function presenceOf({ pane }: Text, user: User | null | undefined) {
   return label === undefined ? undefined : { status, label };
 }
 
+/** Whether the content of a message is shown: it is not encrypted, or was opened. */
+export const isShown = ({ protection = 'protected' }: Pick<Message, 'protection'>): boolean =>
+  protection === 'protected';
+
 /** A message on one line: its text, or the kinds of its files. */
 export function previewOf(
   { pane }: Text,
-  { text, attachments = [] }: { text: string | null; attachments?: readonly { kind: string }[] },
+  {
+    text,
+    attachments = [],
+    protection,
+  }: { text: string | null; attachments?: readonly { kind: string }[]; protection?: Message['protection'] },
 ): string {
   if (text) return plainText(text);
   const [first, ...others] = attachments;
+  if (protection && !first) return pane.encrypted;
   if (others.length > 0) return pane.files(attachments.length);
   return pane.kinds[first?.kind as keyof typeof pane.kinds] ?? pane.kinds.FILE;
 }

@@ -85,6 +85,13 @@ export function Timeline({
   const [shown, setShown] = useState<Window>();
   const [isAtEnd, setAtEnd] = useState(true);
   const visible = useMemo(() => windowAround(rows, shown), [rows, shown]);
+  // From here on, messages are expected to be encrypted.
+  const sealedSeq = useMemo(
+    () =>
+      rows.find(({ message }) => message?.protection || message?.systemEvent?.type === 'ENCRYPTION_ENABLED')?.message
+        ?.seq ?? Number.POSITIVE_INFINITY,
+    [rows],
+  );
   const isLastShown = !hasLater && visible.start + visible.rows.length >= rows.length;
   const unseen = useUnseen(rows, isAtEnd && !hasLater);
   const [target, setTarget] = useState<Target>();
@@ -255,6 +262,7 @@ export function Timeline({
                   viewer={viewer}
                   permissions={permissions}
                   isTarget={target?.isReached === true && !target.isPlace && target.key === row.key}
+                  isExposed={isPlain(row) && (row.message?.seq ?? 0) > sealedSeq}
                   isTabStop={index === visible.rows.length - 1}
                   startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
                 />
@@ -333,6 +341,10 @@ function Typing({ names }: { names: string[] }) {
     </div>
   );
 }
+
+/** Whether a message of a user is shown that is not encrypted. */
+const isPlain = ({ message }: Row) =>
+  message?.kind === 'USER' && message.protection === undefined && message.deletedAt === null;
 
 const rowOf = (element: HTMLElement, key: string) =>
   element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);

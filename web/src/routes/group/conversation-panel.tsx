@@ -38,6 +38,7 @@ import { PeoplePicker } from './people-picker.tsx';
 import { HistoryChoice, VisibilityChoice } from './settings-fields.tsx';
 import UserPanel from './user-panel.tsx';
 
+const ConversationEncryption = lazy(() => import('../sealed/conversation-encryption.tsx'));
 const CallHistory = lazy(() => import('../call/call-history.tsx'));
 
 type Member = NonNullable<NonNullable<MembersQuery['conversation']>['members']>['nodes'][number];
@@ -60,6 +61,9 @@ export default function ConversationPanel({
         onClose={onClose}
         footer={
           <>
+            <Suspense>
+              <ConversationEncryption conversation={conversation} />
+            </Suspense>
             <Calls conversation={conversation} />
             <SharedFiles conversationId={conversation.id} onClose={onClose} />
           </>
@@ -76,6 +80,9 @@ export default function ConversationPanel({
       <Group conversation={conversation} onUser={onUser} />
       {conversation.viewerMembership && (
         <>
+          <Suspense>
+            <ConversationEncryption conversation={conversation} />
+          </Suspense>
           <Calls conversation={conversation} />
           <SharedFiles conversationId={conversation.id} onClose={onClose} />
         </>
