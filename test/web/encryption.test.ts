@@ -185,6 +185,13 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     );
     expect(await violations(bobs.page)).toEqual([]);
     await bobs.page.keyboard.press('Escape');
+    // The details list it with the other pictures.
+    await panel(bobs.page).first().click();
+    const shared = bobs.page.getByRole('tabpanel').getByRole('button', { name: /^Open image/ });
+    await eventually('its thumbnail is shown', () =>
+      shared.locator('img').evaluateAll((all) => all.some((each) => (each as HTMLImageElement).naturalWidth > 0)),
+    );
+    await bobs.page.getByRole('button', { name: 'Close', exact: true }).first().click();
     // The sender does not have the file in memory any more.
     await page.reload();
     await isLoaded(page);

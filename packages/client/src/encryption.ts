@@ -531,6 +531,11 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       }
     },
     opened,
+    async load(ids) {
+      const missing = ids.filter((id) => state.get<Entity>(id)?.['clientMessageId'] === undefined);
+      if (missing.length > 0) await store.receive(request(MessagesToOpenDocument, { ids: missing }));
+      await Promise.all(ids.map(opened));
+    },
     encryptFile(file, about) {
       if (!files) throw new ParleyError('UNSUPPORTED', 'Files cannot be encrypted here.');
       return files.encryptAttachment(file, about);

@@ -1,6 +1,6 @@
 import { onLive } from './connection.js';
 import { contextOf, once } from './context.js';
-import type { Attachment } from './conversation.js';
+import type { Attachment, Message } from './conversation.js';
 import { ParleyError, toError } from './errors.js';
 import { createFiles } from './files.js';
 import {
@@ -128,7 +128,10 @@ export interface Media {
    * opened: it is not READY or has no such variant, or the `token` is not known yet.
    */
   attachmentUrl(attachment: Attachment, variant?: 'preview' | 'thumbnail' | 'poster'): string | undefined;
-  /** A page of the attachments of a conversation, newest first. */
+  /**
+   * A page of the attachments of a conversation, newest first. On the server, those of encrypted messages have the kind `FILE`:
+   * ask for it as well, and look at the `kind` of the result.
+   */
   attachments(
     conversationId: string,
     options?: { kind?: AttachmentKind; first?: number; after?: string | undefined },
@@ -627,11 +630,19 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       const { conversation } = await request(ConversationAttachmentsDocument, { id, kind, first, after });
       const { edges = [], pageInfo } = conversation?.attachments ?? {};
       for (const { message } of edges) listed.add(message.id);
+      if (store.isEncrypted(id) && edges.length > 0) {
+        await quietly(sealingOf(state)?.load([...new Set(edges.map(({ message }) => message.id))]));
+      }
       return {
-        items: edges.map(({ node: attachment, message: { id: messageId, seq, createdAt, sender } }) => ({
-          attachment,
-          message: { id: messageId, seq, createdAt, sender },
-        })),
+        items: edges.flatMap(({ node, message: { id: messageId, seq, createdAt, sender } }) => {
+          const message = store.read<Message>(messageId);
+          const opened = message?.attachments?.find((each) => each.id === node.id && each.secret !== undefined);
+          // Without its content, nothing is known about a file of an encrypted message.
+          if (message?.protection !== undefined && !opened) return [];
+          const { state: reached, path } = node;
+          const attachment: Attachment = opened ? { ...opened, state: reached, path } : node;
+          return { attachment, message: { id: messageId, seq, createdAt, sender } };
+        }),
         after: pageInfo?.hasNextPage ? (pageInfo.endCursor ?? undefined) : undefined,
       };
     },

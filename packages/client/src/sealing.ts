@@ -26,6 +26,8 @@ export interface Sealing {
   request(request: Request, document: unknown, variables: { input: object }): Promise<never>;
   /** Resolves when a message is opened, or when it is clear that this takes longer. */
   opened(messageId: string): Promise<void>;
+  /** Fetches messages that are not known yet, and resolves as `opened` does for all of them. */
+  load(messageIds: readonly string[]): Promise<void>;
   /** Encrypts a file. `about` is put into the message. */
   encryptFile(file: Blob, about: object): Promise<{ blob: Blob; secret: FileSecret }>;
 }

@@ -10,6 +10,7 @@ import { IN_FRONT } from '../shell/side-panel.tsx';
 import { useTimes } from '../shell/time.ts';
 import Content from './content.tsx';
 import { MediaIcon } from './media-icon.tsx';
+import { useOpenedFile } from './opened-file.ts';
 import styles from './shared-files.module.css';
 import { durationText } from './sizes.ts';
 import { blurred } from './thumb-hash.ts';
@@ -26,6 +27,8 @@ type Tab = keyof typeof tabs;
 const PAGE = 30;
 /** How long after a change of the files they are loaded again, in milliseconds. */
 const RELOAD_DELAY = 300;
+/** Encrypted images up to this size are downloaded to show them in the list. */
+const SHOWN_BYTES = 4 * 1_024 * 1_024;
 
 /** The loaded files of one kind. */
 interface Loaded {
@@ -91,7 +94,7 @@ function List({
 }) {
   const { app, list, media: text, errors } = useScreenText();
   const times = useTimes();
-  const { jump } = usePane();
+  const { jump, handle } = usePane();
   const kinds = tabs[tab];
   const [loaded, setLoaded] = useState<readonly Loaded[]>();
   const [hasFailed, setFailed] = useState(false);
@@ -103,17 +106,21 @@ function List({
   /** The last call of `load`: results of earlier ones are ignored. */
   const last = useRef(0);
   const load = async () => {
+    // On the server, all files of encrypted messages have the same kind.
+    const isEncrypted = handle.value.conversation?.encryption === 'END_TO_END';
+    const asked = isEncrypted ? new Set<AttachmentKind>([...kinds, 'FILE']) : kinds;
+    const isHere = ({ attachment }: ConversationAttachment) => kinds.some((kind) => kind === attachment.kind);
     last.current += 1;
     const call = last.current;
     setFailed(false);
     try {
       const next = await Promise.all(
-        kinds.map(async (kind) => {
+        [...asked].map(async (kind) => {
           const found: ConversationAttachment[] = [];
           let after: string | undefined;
           do {
             const page = await files.attachments(conversationId, { kind, first: PAGE, after });
-            found.push(...page.items);
+            found.push(...page.items.filter(isHere));
             after = page.after;
           } while (after !== undefined && found.length < wanted.current);
           return { items: found, after };
@@ -214,9 +221,11 @@ function Thumbnail({ attachment, files, onOpen }: { attachment: Attachment; file
   const { media: text } = useScreenText();
   const { kind, altText, filename, durationMs, state, thumbHash } = attachment;
   const isVideo = kind === 'VIDEO';
-  const url = files.attachmentUrl(attachment, isVideo ? 'poster' : 'thumbnail');
+  const isSealed = attachment.secret !== undefined;
+  const decrypted = useOpenedFile(attachment, isSealed && !isVideo && attachment.byteSize <= SHOWN_BYTES);
+  const url = isSealed ? decrypted.url : files.attachmentUrl(attachment, isVideo ? 'poster' : 'thumbnail');
   // Without a picture of it, the browser shows one.
-  const film = isVideo && url === undefined ? files.attachmentUrl(attachment) : undefined;
+  const film = isVideo && !isSealed && url === undefined ? files.attachmentUrl(attachment) : undefined;
   const name = altText ?? filename;
   const behind = blurred(thumbHash);
   return (

@@ -252,7 +252,7 @@ function Header({
           <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={36} />
           <span className={styles.names}>
             <strong>
-              <bdi>{nameOf(conversation)}</bdi>{' '}
+              <bdi>{nameOf(conversation)}</bdi>
               <Suspense>{conversation.encryption === 'END_TO_END' && <Lock />}</Suspense>
             </strong>
             <span data-status={presence?.status}>
