@@ -173,7 +173,7 @@ describe.skipIf(!browserFound)('reports in the web app', () => {
     const [ana, eve] = await registerAll(node.url, 'ana', 'eve');
     const [chief, direct] = [await moderator(), await openDirect(ana, eve)];
     const { id } = await send(eve, direct, 'first version');
-    await edit(eve, id, `You are an idiot, and everybody knows it ${ana.username}`);
+    await edit(eve, id, `You are an idiot, and everybody thinks so, ${ana.username}`);
     await send(eve, direct, 'last');
     const input = { messageId: id, reason: 'HARASSMENT', comment: 'This happens every day.' };
     const options = { viewport: { width, height: 900 }, colorScheme: theme };

@@ -3,7 +3,7 @@ import { encode, Reader } from './codec.js';
 import { ed25519Sign, ed25519Verify, type KeyPair, label } from './crypto.js';
 import { E2eeError } from './errors.js';
 
-/** What a device certificate says: these keys belong to a device of this user. */
+/** What a device certificate states: these keys belong to a device of this user. */
 export interface Certificate {
   userId: string;
   /** The account identity key that signed the certificate. */
