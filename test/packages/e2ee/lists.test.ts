@@ -192,6 +192,32 @@ describe('the list of an account', () => {
     }
   });
 
+  it('has to continue the one that this device has seen', async () => {
+    const disputed: string[] = [];
+    const trust = createTrust(memoryStorage(), {
+      ownUserId: () => undefined,
+      onIdentityChanged: () => {},
+      onDevicesDisputed: (userId) => disputed.push(userId),
+    });
+    const account = await createAccountKeys();
+    const make = (version: number, previous: Bytes) =>
+      signDeviceList(account, {
+        userId: 'alice',
+        version,
+        historyKey: account.history.publicKey,
+        previous,
+        signatureKeys: [],
+      });
+    const first = await make(1, new Uint8Array(32));
+    const second = await make(2, first.hash);
+    for (const each of [first, second]) await trust.learnList(each.bytes, 'alice');
+    expect(disputed).toEqual([]);
+    await trust.learnList((await make(3, randomBytes(32))).bytes, 'alice');
+    expect(disputed).toEqual(['alice']);
+    // The latest one counts nevertheless.
+    expect((await trust.listOf({ userId: 'alice', identityKey: account.identity.publicKey }))?.version).toBe(3);
+  });
+
   it('cannot be made to look older by a member who invents versions of others', async () => {
     const disputed: string[] = [];
     const trust = createTrust(memoryStorage(), {

@@ -95,6 +95,38 @@ describe.each(modes)('encryption between real nodes in %s mode', (mode) => {
     expect(await textsOf(await recover(laptop, 1), id)).toEqual(['edited', 'from Ben', 'from the phone']);
   });
 
+  it('of two devices that set up an account at once, one recovers; removed devices get nothing more', async () => {
+    const [ana, ben] = await registerAll(nodes[0].url, 'ana', 'ben');
+    const opened = [await open(ana), await open(ana, 1)];
+    const results = await Promise.allSettled(opened.map(({ e2ee }) => e2ee.setUp()));
+    const failed = results.findIndex(({ status }) => status === 'rejected');
+    expect(results[failed]).toMatchObject({ reason: { code: 'NOT_SET_UP' } });
+    const [loser, winner] = [opened[failed], opened[1 - failed]] as [Opened, Opened];
+    await loser.e2ee.recover((await winner.e2ee.recoveryKey()) as string);
+    const other = await setUp(ben, 1);
+    const id = await openDirect(ana, ben);
+    await other.e2ee.conversation(id).enable();
+    await send(other, id, 'to both');
+    for (const each of [winner, loser]) expect(await textsOf(each, id)).toEqual(['to both']);
+    const devicesOf = async () => (await ana.ask('{ viewer { devices { id } } }')).viewer.devices as { id: string }[];
+    const [, second] = await devicesOf();
+    await winner.e2ee.removeDevice(second?.id as string);
+    await winner.e2ee.changeRecoveryKey({ rotateHistoryKey: true });
+    await send(other, id, 'to one');
+    expect(await textsOf(winner, id)).toEqual(['to both', 'to one']);
+    expect(await textsOf(loser, id)).toEqual(['to both', 'KEY_UNAVAILABLE']);
+    const fresh = await open(ana);
+    await fresh.e2ee.setUp({ replaceIdentity: true });
+    expect(await devicesOf()).toHaveLength(1);
+    await send(fresh, id, 'with a new identity');
+    await send(other, id, 'to the new identity');
+    const all = ['to both', 'to one', 'with a new identity', 'to the new identity'];
+    expect(await textsOf(other, id)).toEqual(all);
+    expect((await textsOf(fresh, id)).slice(2)).toEqual(all.slice(2));
+    expect((await textsOf(winner, id)).slice(0, 2)).toEqual(all.slice(0, 2));
+    expect((await textsOf(winner, id)).at(-1)).not.toBe('to the new identity');
+  });
+
   it('a member who stores a commit and a group info that nobody can read keeps nobody from sending', async () => {
     const [ana, ben, cleo] = await registerAll(nodes[0].url, 'ana', 'ben', 'cleo');
     const [first, second, third] = [await setUp(ana), await setUp(ben, 1), await setUp(cleo)];
