@@ -103,7 +103,8 @@ interface Parts {
 export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, now }: Parts) {
   let own: OwnDevice | undefined;
   const exclusively = <T>(work: () => Promise<T>) => locks.run(`${lockName}:device`, work);
-  const noKeys = () => new E2eeError('NOT_SET_UP', 'This device has no keys yet.');
+  const noKeys = (cause?: unknown) =>
+    new E2eeError('NOT_SET_UP', 'This device has no keys, or was removed.', { cause });
   const otherIdentity = (cause?: unknown) =>
     new E2eeError('IDENTITY_CHANGED', 'The account has another identity.', { cause });
   const readDevice = async () => (await storage.get(DEVICE)) as DeviceRecord | undefined;
@@ -195,7 +196,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     const since = ((await storage.get(ABSENT)) as Record<string, number> | undefined) ?? {};
     const absent = keys.filter((key) => !isIn(active, key)).map(toBase64Url);
     const next = Object.fromEntries(absent.map((key) => [key, since[key] ?? now()]));
-    if (Object.keys({ ...since, ...next }).length > 0) await storage.write({ [ABSENT]: next });
+    await storage.write({ [ABSENT]: next });
     return keys.filter((key) => (next[toBase64Url(key)] ?? Number.POSITIVE_INFINITY) + ABSENT_MAX > now());
   }
 
@@ -224,7 +225,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
         const kept = await withoutAbsent(known?.signatureKeys ?? active, active);
         const wanted = isIn(kept, signature.publicKey) ? kept : [...kept, signature.publicKey];
         const signatureKeys = wanted.filter((key) => !removed || !equal(key, removed));
-        // After another device has replaced the history key, this one knows only the public one.
+        // After another device has replaced the history key, this one has only the public one.
         const isCurrent = current.accountKeys?.historyKey === toBase64Url(history.publicKey);
         const historyKey = isCurrent ? history.publicKey : (known?.historyKey ?? history.publicKey);
         const isRight =
@@ -268,6 +269,8 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
       if (!state.accountKeys) await storage.write({ [ACCOUNT]: { ...account, isPublished: false } });
       throw otherIdentity();
     }
+    // Before anything that the server has of a former identity is read.
+    if (account) await trust.setOwn(record.userId, account.keys.identity.publicKey);
     await removeOthers(state);
     const { signature, content, certificate, userId, name } = record;
     try {
@@ -288,7 +291,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
       // The server can be wrong, or lie: only `erase` deletes keys.
       await storage.write({ [DEVICE]: { ...record, isRemoved: true } }, { key: DEVICE, revision: record.revision });
       own = undefined;
-      throw new E2eeError('NOT_SET_UP', 'This device was removed.', { cause: error });
+      throw noKeys(error);
     }
 
     function deviceOf({ id }: DeviceRecord): OwnDevice {
@@ -331,7 +334,6 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
       }
     }
     if (!(await storage.write(changes, { key: DEVICE, revision: removed?.revision }))) return readDevice();
-    await trust.setOwn(made.userId, account.keys.identity.publicKey);
     return made;
   }
 
@@ -401,7 +403,8 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     if (!equal(keys.identity.publicKey, account.keys.identity.publicKey)) {
       throw otherIdentity();
     }
-    await storage.write({ [ACCOUNT]: { ...account, keys, vault } satisfies AccountRecord });
+    const recoveryKey = equal(vault, account.vault) ? account.recoveryKey : undefined;
+    await storage.write({ [ACCOUNT]: { ...account, keys, vault, recoveryKey } satisfies AccountRecord });
   }
 
   return {
@@ -429,7 +432,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
 
     /**
      * Seals the vault under another recovery key, which `recoveryKey` returns. The former one does not open it any more.
-     * @param rotatesHistory whether the keys of epochs are sealed for a new history key from now on.
+     * @param options with `rotateHistoryKey`: whether the keys of epochs are sealed for a new history key from now on.
      */
     changeRecoveryKey: ({ rotateHistoryKey = false }: { rotateHistoryKey?: boolean } = {}): Promise<void> =>
       exclusively(async () => {

@@ -318,8 +318,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   /** A device that the server has removed reads what it has keys for. */
   async function readable(): Promise<void> {
     requireOpen();
-    ownUserId = await keeper.userId();
-    if (ownUserId === undefined) throw new E2eeError('NOT_SET_UP', 'This device has no keys yet.');
+    ownUserId = (await keeper.userId()) ?? (await keeper.require()).userId;
   }
 
   async function begin(device: { userId: string }): Promise<void> {

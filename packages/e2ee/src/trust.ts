@@ -321,9 +321,10 @@ export function createTrust(
     async setOwn(userId: string, identityKey: Uint8Array): Promise<void> {
       const known = await pinned(userId);
       const current = copyOf(identityKey);
-      const isOther = known?.isVerified && !equal(known.current, current);
+      const isSame = known && equal(known.current, current);
+      if (isSame && known.isVerified) return;
       // Messages that the viewer has sent before remain valid.
-      const former = [...(known?.former ?? []), ...(isOther ? [known.current] : [])];
+      const former = [...(known?.former ?? []), ...(known?.isVerified ? [known.current] : [])];
       await write(userId, { current, others: [], former, isVerified: true });
     },
 

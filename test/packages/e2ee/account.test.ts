@@ -50,6 +50,32 @@ describe('a new identity', () => {
     }
   }
 
+  for (const isWritten of [false, true]) {
+    it(`is that of the user also if the device crashes ${isWritten ? 'after' : 'before'} any write`, async () => {
+      for (let failing = 0; failing < 12; failing++) {
+        const { server, id, messages } = await scene();
+        const storage = memoryStorage();
+        let count = 0;
+        const crashing: typeof storage = {
+          ...storage,
+          async write(changes, guard) {
+            if (count++ < failing) return storage.write(changes, guard);
+            if (count === failing + 1 && isWritten) await storage.write(changes, guard);
+            throw lost();
+          },
+        };
+        const first = await openClient(server, 'bob', { storage: crashing });
+        await first.e2ee.setUp({ replaceIdentity: true }).catch((error) => expect(error.code).toBe('NETWORK'));
+        const again = await openClient(server, 'bob', { storage });
+        if (!(await again.e2ee.start())) await again.e2ee.setUp({ replaceIdentity: true });
+        await again.e2ee.conversation(id).send({ text: 'new' });
+        expect(await textOf(again, messages.at(-1))).toBe('new');
+        expect(await again.e2ee.identity('bob')).toMatchObject({ isVerified: true });
+        expect(devicesOf(server, 'bob')).toHaveLength(1);
+      }
+    });
+  }
+
   it('is refused to a device of the former one that was signed out', async () => {
     const { server, bob } = await scene();
     const [device] = devicesOf(server, 'bob');
