@@ -53,7 +53,17 @@ const steps = {
   },
   web: {
     stamp: 'dist/web/.stamp',
-    inputs: ['web', 'packages/client/src', 'packages/e2ee/src', 'deploy/web.mjs', 'package-lock.json'],
+    inputs: [
+      'web',
+      'packages/client/src',
+      'packages/e2ee/src',
+      // What the app shares with the server.
+      'src/core',
+      'src/domain/search',
+      'src/domain/summary',
+      'deploy/web.mjs',
+      'package-lock.json',
+    ],
     // Vite would build for development with another NODE_ENV.
     run: () => call(process.execPath, ['deploy/web.mjs'], { NODE_ENV: 'production' }),
   },

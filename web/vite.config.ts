@@ -22,6 +22,11 @@ const aliases = {
   '@parley/client/changes': resolve(import.meta.dirname, '../packages/client/src/changes.ts'),
   '@parley/client/people': resolve(import.meta.dirname, '../packages/client/src/people.ts'),
   '@parley/client': resolve(import.meta.dirname, '../packages/client/src/index.ts'),
+  // As Node loads it: its ES module has no default export.
+  stopword: resolve(import.meta.dirname, '../node_modules/stopword/dist/stopword.cjs.js'),
+  // Shared with the server, which applies the same rules to messages that are not encrypted.
+  '@parley/server/search': resolve(import.meta.dirname, '../src/domain/search/search.browser.ts'),
+  '@parley/server/summary': resolve(import.meta.dirname, '../src/domain/summary/summary.browser.ts'),
   '@parley/e2ee': resolve(import.meta.dirname, '../packages/e2ee/src/index.ts'),
 };
 

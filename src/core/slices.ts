@@ -1,14 +1,6 @@
 import { setImmediate } from 'node:timers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-
-/** Work that is divided into steps of a few microseconds: the generator yields after each step. */
-export type Steps<Result> = Generator<undefined, Result, undefined>;
-
-/**
- * Runs CPU-bound work in time slices, so that it does not block the event loop. If there is more than one piece of
- * work, each turn of the event loop runs one slice, and the pieces alternate.
- */
-export type Slices = <Result>(steps: Steps<Result>) => Promise<Result>;
+import type { Slices, Steps } from './steps.js';
 
 interface Work {
   /** Continues until the work is done or the time slice is over. Returns whether the work is done. */
@@ -54,14 +46,6 @@ export function createSlices(sliceMs = SLICE_MS): Slices {
       });
       schedule();
     });
-}
-
-/** Runs all steps without yielding to the event loop, for work that is known to be short. */
-export function runToCompletion<Result>(steps: Steps<Result>): Result {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
 }
 
 /** How long items that belong together are not divided, in milliseconds. */

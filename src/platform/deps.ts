@@ -1,4 +1,4 @@
-import type { Slices } from '../core/slices.js';
+import type { Slices } from '../core/steps.js';
 import type { Passwords } from '../infra/auth/passwords.js';
 import type { Secrets } from '../infra/auth/secrets.js';
 import type { Tokens } from '../infra/auth/tokens.js';

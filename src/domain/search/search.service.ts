@@ -1,5 +1,5 @@
 import { type Page, type PageArgs, readPage } from '../../core/page.js';
-import type { Steps } from '../../core/slices.js';
+import type { Steps } from '../../core/steps.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';

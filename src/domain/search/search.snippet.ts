@@ -1,4 +1,4 @@
-import { runToCompletion, type Steps } from '../../core/slices.js';
+import { runToCompletion, type Steps } from '../../core/steps.js';
 import { withoutDirections } from '../../core/text/characters.js';
 import type { Phrase, QueryTerm } from './search.query.js';
 import { eachTerm, type Term } from './search.terms.js';
@@ -208,7 +208,7 @@ function patternOf(phrases: readonly Phrase[]) {
 
 const or = (one: Bits | undefined, other: Bits): Bits => (one ? [one[0] | other[0], one[1] | other[1]] : other);
 
-const matchesTerm = (term: Term, { text, prefix }: QueryTerm): boolean =>
+export const matchesTerm = (term: Term, { text, prefix }: QueryTerm): boolean =>
   prefix ? term.text.startsWith(text) : term.text === text;
 
 /** The match at which the part of the text begins that contains the most phrases. */

@@ -1,7 +1,6 @@
-import { runToCompletion, type Slices, type Steps } from '../../core/slices.js';
+import { runToCompletion, type Slices, type Steps } from '../../core/steps.js';
 import { UNSPACED } from '../../core/text/characters.js';
 import { foldWords } from '../../core/text/fold.js';
-import type { Attachment, Message } from '../../generated/prisma/client.js';
 
 /** The maximum number of characters of a word that are indexed. */
 const WORD_MAX_CHARS = 48;
@@ -147,12 +146,21 @@ export type Has = (typeof hasFilterValues)[number];
 
 const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s/]/iu;
 
-type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedIds' | 'mentionsEveryone'> & {
+interface Indexed {
+  conversationId: string;
+  seq: number;
+  senderId: string | null;
+  mentionedIds: readonly string[];
+  mentionsEveryone: boolean;
   text: string;
-};
+}
 
 /** The properties of an attachment by which it is found. */
-export type IndexedAttachment = Pick<Attachment, 'kind' | 'filename' | 'altText'>;
+export interface IndexedAttachment {
+  kind: 'IMAGE' | 'VIDEO' | 'AUDIO' | 'VOICE' | 'FILE';
+  filename: string;
+  altText: string | null;
+}
 
 /**
  * The maximum number of characters of file names and alternative texts of a message that are indexed: they are processed
@@ -169,13 +177,25 @@ export const textOfAttachments = (attachments: readonly IndexedAttachment[]): st
     .slice(0, ATTACHMENTS_MAX_CHARS);
 
 /** A voice message is a recording as well. */
-const hasOfKind: Record<Attachment['kind'], readonly Has[]> = {
+const hasOfKind: Record<IndexedAttachment['kind'], readonly Has[]> = {
   IMAGE: ['image'],
   VIDEO: ['video'],
   AUDIO: ['audio'],
   VOICE: ['audio', 'voice'],
   FILE: ['file'],
 };
+
+/** What a message has, for the filter `has:`. */
+export function hasOf(
+  { text, hasMention }: { text: string; hasMention: boolean },
+  attachments: readonly IndexedAttachment[],
+): Set<Has> {
+  const what = new Set<Has>(attachments.flatMap(({ kind }) => hasOfKind[kind]));
+  if (attachments.length > 0) what.add('attachment');
+  if (LINK.test(text)) what.add('link');
+  if (hasMention) what.add('mention');
+  return what;
+}
 
 /** The index entries of a text, with PART in place of the part's key. */
 export interface TextEntries {

@@ -1,15 +1,11 @@
 import { createWorkers, type Workers } from '../../infra/async/workers.js';
 import type { Config } from '../../infra/config/config.js';
+import { AT_ONCE, OF_PART, PART } from './summary.parts.js';
 import { partsOf, type Summarizer } from './summary.summarizer.js';
 import type { Point } from './summary.transcript.js';
 
 /** To be incremented when the result for the same messages changes, so that stored summaries are not reused. */
 const VERSION = 1;
-/** The maximum number of messages that are compared at once. */
-const AT_ONCE = 1_000;
-/** The size of the parts of a longer conversation, and how many messages of each part are candidates for points. */
-const PART = 500;
-const OF_PART = 40;
 
 /** The threads of the embedded summarizer. They run compiled code, also when tests run from the sources. */
 export const createSummaryWorkers = ({ summaryQueueMax }: Config): Workers =>

@@ -1,5 +1,3 @@
-import type { Attachment } from '../../generated/prisma/client.js';
-
 /** A message for a summarizer: written by a person or a bot, with its text and a description of its attachments. */
 export interface TranscriptMessage {
   seq: number;
@@ -14,9 +12,13 @@ export interface TranscriptMessage {
 }
 
 /** An attachment of a message, as far as it can be described. */
-export type TranscriptAttachment = Pick<Attachment, 'kind' | 'filename' | 'altText'>;
+export interface TranscriptAttachment {
+  kind: 'IMAGE' | 'VIDEO' | 'AUDIO' | 'VOICE' | 'FILE';
+  filename: string;
+  altText: string | null;
+}
 
-const attachmentNames: Record<Attachment['kind'], string> = {
+const attachmentNames: Record<TranscriptAttachment['kind'], string> = {
   IMAGE: 'image',
   VIDEO: 'video',
   AUDIO: 'recording',

@@ -265,6 +265,12 @@ export const ar: FullText = {
     none: 'لم يُعثر على شيء',
     noneHint: 'يجب أن تحتوي الرسالة على جميع الكلمات. جرّب كلمات أقل أو أقصر.',
     more: 'مزيد من النتائج',
+    encrypted: 'المحادثات المشفّرة',
+    searchProgress: 'تقدّم البحث',
+    searched: (count: number, total: number) =>
+      `تم البحث في ${count.toLocaleString('ar')} من ${total.toLocaleString('ar')} رسالة في هذا المتصفح`,
+    stop: 'إيقاف',
+    continue: 'متابعة',
     help: {
       title: 'حدِّد البحث',
       from: 'من شخص، مثل from:ada',
@@ -347,6 +353,8 @@ export const ar: FullText = {
     none: 'لا توجد ملخصات بعد.',
     nothing: 'لا شيء بارز في هذه الرسائل.',
     messages: (count) => counted(count, { one: 'رسالة واحدة', two: 'رسالتان', few: 'رسائل', other: 'رسالة' }),
+    onDevice: 'اقتباسات مختارة في هذا المتصفح',
+    inBrowser: 'لأن المحادثة مشفّرة، يُنشأ الملخص في هذا المتصفح ولا يُخزَّن.',
     extractive: 'اقتباسات أُعدّت على الخادم',
     stale: 'قديم',
     staleText: 'عُدّلت رسائل أو حُذفت منذ ذلك الحين.',

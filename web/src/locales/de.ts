@@ -261,6 +261,12 @@ export const de: FullText = {
     none: 'Nichts gefunden',
     noneHint: 'Eine Nachricht muss alle Wörter enthalten. Versuche es mit weniger oder kürzeren.',
     more: 'Weitere Ergebnisse',
+    encrypted: 'Verschlüsselte Unterhaltungen',
+    searchProgress: 'Fortschritt der Suche',
+    searched: (count: number, total: number) =>
+      `${count.toLocaleString('de')} von ${total.toLocaleString('de')} Nachrichten in diesem Browser durchsucht`,
+    stop: 'Anhalten',
+    continue: 'Fortsetzen',
     help: {
       title: 'Genauer suchen',
       from: 'von einer Person, etwa from:ada',
@@ -342,6 +348,9 @@ export const de: FullText = {
     none: 'Es gibt noch keine Zusammenfassungen.',
     nothing: 'In diesen Nachrichten gibt es nichts hervorzuheben.',
     messages: (count) => (count === 1 ? '1 Nachricht' : `${count} Nachrichten`),
+    onDevice: 'Zitate, in diesem Browser ausgewählt',
+    inBrowser:
+      'Weil die Unterhaltung verschlüsselt ist, entsteht die Zusammenfassung in diesem Browser und wird nicht gespeichert.',
     extractive: 'Zitate, auf dem Server ausgewählt',
     stale: 'Veraltet',
     staleText: 'Seitdem wurden Nachrichten bearbeitet oder gelöscht.',

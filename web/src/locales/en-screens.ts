@@ -82,6 +82,12 @@ export const enScreens = {
     none: 'Nothing was found',
     noneHint: 'A message must contain all words. Try fewer or shorter ones.',
     more: 'More results',
+    encrypted: 'Encrypted conversations',
+    searchProgress: 'Progress of the search',
+    searched: (count: number, total: number) =>
+      `Searched ${count.toLocaleString('en')} of ${total.toLocaleString('en')} messages in this browser`,
+    stop: 'Stop',
+    continue: 'Continue',
     help: {
       title: 'Narrow it down',
       from: 'by a person, such as from:ada',
@@ -164,6 +170,8 @@ export const enScreens = {
     none: 'There are no summaries yet.',
     nothing: 'There is nothing to highlight in these messages.',
     messages: (count: number) => (count === 1 ? '1 message' : `${count} messages`),
+    onDevice: 'quotes, selected in this browser',
+    inBrowser: 'Because the conversation is encrypted, the summary is made in this browser, and is not stored.',
     extractive: 'quotes, selected on the server',
     stale: 'Outdated',
     staleText: 'Messages have been edited or deleted since then.',

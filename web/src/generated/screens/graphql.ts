@@ -739,6 +739,14 @@ export type ResolveReportMutationVariables = Exact<{
 
 export type ResolveReportMutation = { resolveReport: { report: { id: string } } | null };
 
+export type EncryptedPageQueryVariables = Exact<{
+  id: string;
+  before?: string | null | undefined;
+}>;
+
+
+export type EncryptedPageQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number, kind: MessageKind, createdAt: string, editedAt: string | null, deletedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, conversation: { id: string }, sender: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, replyTo: { id: string, seq: number } | null, mentions: Array<{ id: string }>, reactions: Array<{ count: number }>, attachments: Array<{ id: string, altText: string | null }>, encrypted: { generation: number, epoch: number, content: string, device: { id: string, signatureKey: string, certificate: string, user: { id: string } } } | null }>, pageInfo: { hasPreviousPage: boolean, startCursor: string | null } } | null } | null };
+
 export class TypedDocumentString<TResult, TVariables>
   extends String
   implements DocumentTypeDecoration<TResult, TVariables>
@@ -1516,3 +1524,63 @@ export const ResolveReportDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:c3f8faa9385ec730efeea2b148c5a5c985cd0367efe5ba0dae1c3c389fe2d1b6"}) as unknown as TypedDocumentString<ResolveReportMutation, ResolveReportMutationVariables>;
+export const EncryptedPageDocument = new TypedDocumentString(`
+    query EncryptedPage($id: ID!, $before: String) {
+  conversation(id: $id) {
+    messages(last: 50, before: $before) {
+      nodes {
+        id
+        seq
+        kind
+        createdAt
+        editedAt
+        deletedAt
+        clientMessageId
+        conversation {
+          id
+        }
+        sender {
+          ...PersonFields
+        }
+        replyTo {
+          id
+          seq
+        }
+        mentions {
+          id
+        }
+        mentionsEveryone
+        reactions {
+          count
+        }
+        attachments {
+          id
+          altText
+        }
+        encrypted {
+          generation
+          epoch
+          content
+          device {
+            id
+            signatureKey
+            certificate
+            user {
+              id
+            }
+          }
+        }
+      }
+      pageInfo {
+        hasPreviousPage
+        startCursor
+      }
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:d71a1a03c9f384f01a5ff70c50c255799a97c0e7020891b5208560b5d2930c86"}) as unknown as TypedDocumentString<EncryptedPageQuery, EncryptedPageQueryVariables>;

@@ -1,5 +1,6 @@
 import type { Conversation } from '@parley/client';
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { useEncryption } from '../../encryption/encryption.ts';
 import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
@@ -10,10 +11,13 @@ import { Link } from '../../shell/router.tsx';
 import { useTimes } from '../../shell/time.ts';
 import type { Hit as FoundMessage } from '../chat/chat-context.ts';
 import { nameOf } from '../chat/names.ts';
+import type { FoundHit } from './found-hit.ts';
 import styles from './search-panel.module.css';
 
 type Connection = NonNullable<SearchMessagesQuery['searchMessages']>;
 type Hit = Connection['edges'][number];
+
+const EncryptedResults = lazy(() => import('./encrypted-results.tsx'));
 
 /** How long the user must have stopped typing before the search is sent, in milliseconds. */
 const PAUSE_MS = 200;
@@ -37,10 +41,13 @@ export default function SearchPanel({
   const field = useRef<HTMLInputElement>(null);
   const { hits, error, hasMore, isBusy, loadMore } = useHits(query.trim(), scope?.id);
   useEffect(() => field.current?.focus(), []);
+  const encryption = useEncryption();
+  const [encryptedHits, setEncryptedHits] = useState<readonly FoundHit[]>([]);
   useEffect(() => {
-    onHits((hits ?? []).map(({ node }) => ({ conversationId: node.conversation?.id ?? '', seq: node.seq })));
+    const all: FoundHit[] = [...(hits ?? []), ...encryptedHits];
+    onHits(all.map(({ node }) => ({ conversationId: node.conversation?.id ?? '', seq: node.seq })));
     return () => onHits([]);
-  }, [hits, onHits]);
+  }, [hits, encryptedHits, onHits]);
   const insert = (filter: string) => {
     setQuery(`${query.trimEnd()} ${filter}`.trimStart());
     field.current?.focus();
@@ -94,7 +101,7 @@ export default function SearchPanel({
           </p>
         )}
         {query.trim() === '' && <Help onInsert={insert} />}
-        {hits?.length === 0 && error === undefined && !isBusy && (
+        {hits?.length === 0 && encryptedHits.length === 0 && error === undefined && !isBusy && (
           <div className={styles.none}>
             <strong>{text.none}</strong>
             <p>{text.noneHint}</p>
@@ -116,12 +123,23 @@ export default function SearchPanel({
             </Button>
           </p>
         )}
+        <Suspense>
+          {encryption?.e2ee && query.trim() !== '' && (
+            <EncryptedResults
+              encryption={encryption}
+              query={query.trim()}
+              scope={scope}
+              onHits={setEncryptedHits}
+              renderHit={(hit) => <Result hit={hit} isScoped={scope !== undefined} />}
+            />
+          )}
+        </Suspense>
       </div>
     </section>
   );
 }
 
-function Result({ hit: { node, plainSnippet }, isScoped }: { hit: Hit; isScoped: boolean }) {
+function Result({ hit: { node, plainSnippet }, isScoped }: { hit: FoundHit; isScoped: boolean }) {
   const times = useTimes();
   const { seq, sender, createdAt, conversation } = node;
   const { id = '', title, counterpart } = conversation ?? {};
@@ -151,7 +169,7 @@ function Result({ hit: { node, plainSnippet }, isScoped }: { hit: Hit; isScoped:
 }
 
 /** The parts of a snippet that match the query, and those between them. */
-function partsOf({ text, matches }: Hit['plainSnippet']) {
+function partsOf({ text, matches }: FoundHit['plainSnippet']) {
   const parts: { text: string; isMatch: boolean; at: number }[] = [];
   let end = 0;
   const add = (to: number, isMatch: boolean) => {

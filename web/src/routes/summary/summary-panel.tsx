@@ -1,5 +1,6 @@
 import type { Conversation, ParleyError } from '@parley/client';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { useEncryption } from '../../encryption/encryption.ts';
 import {
   MessageChangesDocument,
   SummariesDocument,
@@ -9,10 +10,11 @@ import {
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
-import { Icon } from '../../shell/icon.tsx';
 import { SidePanel } from '../../shell/side-panel.tsx';
-import { useTimes } from '../../shell/time.ts';
 import styles from './summary-panel.module.css';
+import { Summary } from './summary-view.tsx';
+
+const EncryptedSummary = lazy(() => import('./encrypted-summary.tsx'));
 
 const RECENT_MESSAGES = 100;
 /**
@@ -41,6 +43,9 @@ export default function SummaryPanel({
 }) {
   const { summary: text } = useScreenText();
   const { id, latestSeq } = conversation;
+  const encryption = useEncryption();
+  // The server cannot read its messages.
+  const isEncrypted = conversation.encryption === 'END_TO_END';
   const info = useServerInfo();
   const [range, setRange] = useState<Range>(firstUnread === undefined ? 'recent' : 'unread');
   const summaries = useSummaries(id);
@@ -54,9 +59,10 @@ export default function SummaryPanel({
   const isBusy = progress !== undefined;
   const newest = summaries.list?.[0];
   useEffect(() => {
+    if (isEncrypted) return;
     onPoints((newest?.highlights ?? []).flatMap(({ messages }) => messages.map(({ seq }) => seq)));
     return () => onPoints([]);
-  }, [newest, onPoints]);
+  }, [isEncrypted, newest, onPoints]);
   return (
     <SidePanel title={text.title} onClose={onClose}>
       <fieldset className={styles.ranges} aria-label={text.range}>
@@ -67,108 +73,55 @@ export default function SummaryPanel({
           </label>
         ))}
       </fieldset>
-      {info?.features.includes('writtenSummaries') && <p className={styles.note}>{text.modelReads}</p>}
-      <div className={styles.start}>
-        <Button kind="primary" busy={isBusy} disabled={latestSeq === 0} onClick={() => start(from[range], latestSeq)}>
-          {text.start}
-        </Button>
-      </div>
-      {isBusy && (
-        <div className={styles.progress}>
-          <progress value={progress} max={1} aria-label={text.progress} />
-          <span role="status">{text.percent(Math.round(progress * 4) * 25)}</span>
-        </div>
+      {isEncrypted ? (
+        <Suspense>
+          {encryption?.e2ee && (
+            <EncryptedSummary
+              encryption={encryption}
+              conversation={conversation}
+              fromSeq={from[range]}
+              onPoints={onPoints}
+              onJump={onJump}
+            />
+          )}
+        </Suspense>
+      ) : (
+        <>
+          {info?.features.includes('writtenSummaries') && <p className={styles.note}>{text.modelReads}</p>}
+          <div className={styles.start}>
+            <Button
+              kind="primary"
+              busy={isBusy}
+              disabled={latestSeq === 0}
+              onClick={() => start(from[range], latestSeq)}
+            >
+              {text.start}
+            </Button>
+          </div>
+          {isBusy && (
+            <div className={styles.progress}>
+              <progress value={progress} max={1} aria-label={text.progress} />
+              <span role="status">{text.percent(Math.round(progress * 4) * 25)}</span>
+            </div>
+          )}
+          {error !== undefined && (
+            <p role="alert" className={styles.error}>
+              {error}
+            </p>
+          )}
+        </>
       )}
-      {error !== undefined && (
-        <p role="alert" className={styles.error}>
-          {error}
-        </p>
-      )}
-      {summaries.list?.length === 0 && !isBusy && <p className={styles.none}>{text.none}</p>}
+      {!isEncrypted && summaries.list?.length === 0 && !isBusy && <p className={styles.none}>{text.none}</p>}
       {summaries.list?.map((summary, index) => (
         <Summary
           key={summary.id}
           summary={summary}
-          isOpen={index === 0}
+          isOpen={index === 0 && !isEncrypted}
           onJump={onJump}
-          onRenew={isBusy ? undefined : () => start(summary.fromSeq, summary.toSeq)}
+          onRenew={isBusy || isEncrypted ? undefined : () => start(summary.fromSeq, summary.toSeq)}
         />
       ))}
     </SidePanel>
-  );
-}
-
-function Summary({
-  summary,
-  isOpen,
-  onJump,
-  onRenew,
-}: {
-  summary: SummaryFieldsFragment;
-  isOpen: boolean;
-  onJump(seq: number): void;
-  onRenew: (() => void) | undefined;
-}) {
-  const { summary: text } = useScreenText();
-  const times = useTimes();
-  const { highlights, messageCount, createdAt, model, stale } = summary;
-  const kinds: Readonly<Record<string, string>> = text.kinds;
-  return (
-    <details className={styles.summary} open={isOpen}>
-      <summary>
-        <Icon name="forward" size={16} />
-        <span>
-          {text.messages(messageCount)}
-          <small>
-            {times.brief(createdAt)} · {model === 'extractive' ? text.extractive : model}
-          </small>
-        </span>
-        {stale && <em>{text.stale}</em>}
-      </summary>
-      {stale && (
-        <div className={styles.stale} role="status">
-          <p>{text.staleText}</p>
-          {onRenew && (
-            <Button kind="secondary" onClick={onRenew}>
-              {text.renew}
-            </Button>
-          )}
-        </div>
-      )}
-      {highlights.length === 0 && <p className={styles.none}>{text.nothing}</p>}
-      <ul>
-        {highlights.map((highlight, index) => {
-          const { kind, text: point, topic, messages } = highlight;
-          const startsTopic = index > 0 && highlights[index - 1]?.topic !== topic;
-          return (
-            <li key={`${topic}:${messages[0]?.id}:${kind}`} data-starts={startsTopic ? '' : undefined}>
-              {kinds[kind] !== undefined && <strong data-kind={kind}>{kinds[kind]}</strong>}
-              {point.split('\n').map((line, at) => (
-                <Line key={at} text={line} names={messages.map(({ sender }) => sender?.displayName ?? '')} />
-              ))}
-              <span className={styles.sources}>
-                {messages.map(({ id, seq, sender, createdAt: at }) => (
-                  <button key={id} type="button" onClick={() => onJump(seq)}>
-                    <bdi>{sender?.displayName}</bdi> {times.brief(at)}
-                  </button>
-                ))}
-              </span>
-            </li>
-          );
-        })}
-      </ul>
-    </details>
-  );
-}
-
-/** A line of a point. The name at its beginning has no influence on the direction of what the person wrote. */
-function Line({ text, names }: { text: string; names: readonly string[] }) {
-  const name = names.find((each) => text.startsWith(`${each}: `));
-  return (
-    <p dir="auto">
-      {name !== undefined && <bdi>{name}</bdi>}
-      {text.slice(name?.length ?? 0)}
-    </p>
   );
 }
 
