@@ -212,6 +212,45 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     expect([...errors, ...phone.errors]).toEqual([]);
   });
 
+  it('replaces the keys after a theft, and another device continues with the new recovery key', async () => {
+    const { page, ada, key, errors } = await withKeys();
+    const phone = await openApp(browser, url, ada);
+    await recover(phone.page, url, key);
+    await page.reload();
+    await page.getByRole('button', { name: 'Was a device stolen?' }).click();
+    await dialog(page, 'Was a device stolen?').getByRole('button', { name: 'Replace the keys' }).click();
+    const words = await shownWords(page);
+    expect(words.join(' ')).not.toBe(key);
+    await dialog(page, 'Your recovery key').getByRole('button', { name: 'I have saved it' }).click();
+    await confirmWords(page, words);
+    await dialog(page, 'Encryption is set up').getByRole('button', { name: 'Done' }).click();
+    await phone.page.getByRole('button', { name: /^Enter a recovery key/ }).click();
+    const form = dialog(phone.page, 'Enter your recovery key');
+    await form.locator('input').first().fill(key);
+    await form.getByRole('button', { name: 'Recover' }).click();
+    await form.getByText('This is not the current recovery key of your account.').waitFor();
+    await form.locator('input').first().fill(words.join(' '));
+    await form.getByRole('button', { name: 'Recover' }).click();
+    await dialog(phone.page, 'Encryption is set up').waitFor();
+    expect([...errors, ...phone.errors]).toEqual([]);
+  });
+
+  it('notices that the keys of the account were replaced on another device', async () => {
+    const { page, ada, errors } = await withKeys();
+    const phone = await openApp(browser, url, ada);
+    const key = await startAgain(phone.page, url);
+    await page.reload();
+    const notice = page.getByRole('status').filter({ hasText: 'Encryption was set up again for your account.' });
+    await notice.getByRole('button', { name: 'Review' }).click();
+    await dialog(page, 'Was it you?').getByRole('button', { name: 'Enter the new recovery key' }).click();
+    const form = dialog(page, 'Enter your recovery key');
+    await form.locator('input').first().fill(key);
+    await form.getByRole('button', { name: 'Recover' }).click();
+    await dialog(page, 'Encryption is set up').getByRole('button', { name: 'Done' }).click();
+    await page.getByText(READY).waitFor();
+    expect([...errors, ...phone.errors]).toEqual([]);
+  });
+
   it('keeps the keys after signing out, unless the user wants them deleted', async () => {
     const { page, ada, errors } = await withKeys();
     const other = await page.context().newPage();

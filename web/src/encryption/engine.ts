@@ -27,11 +27,14 @@ const isSupported = () => isSecureContext && globalThis.crypto?.subtle !== undef
 /** The code of an error of the server or of the encryption. */
 const codeOf = (error: unknown) => (error as { code?: string } | undefined)?.code;
 
+const withAdded = (ids: readonly string[], id: string): string[] => [...new Set([...ids, id])];
+
 /** Follows the session: opens the keys of the user who signs in, and registers this browser as one of their devices. */
 export function createEncryption(parley: Parley): Encryption {
   const state = createValue<EncryptionState>({ status: 'loading', isKeyPending: false });
   const changes = createValue<readonly string[]>([]);
   const added = createValue<readonly AddedMember[]>([]);
+  const disputes = createValue<readonly string[]>([]);
   const dialog = createValue<EncryptionDialog | undefined>(undefined);
   const revision = createValue(0);
   let account: Account | undefined;
@@ -71,6 +74,7 @@ export function createEncryption(parley: Parley): Encryption {
     const record = readRecord(of.userId);
     revision.set(revision.value + 1);
     changes.set(record.changed);
+    disputes.set(record.disputed);
     added.set(record.added);
     const { value } = state;
     if (value.isKeyPending !== record.isKeyPending) state.set({ ...value, isKeyPending: record.isKeyPending });
@@ -101,7 +105,8 @@ export function createEncryption(parley: Parley): Encryption {
         remember(of, () => ({ deviceId: data.registerDevice.device.id }));
         return data;
       },
-      onIdentityChanged: (userId) => remember(of, ({ changed }) => ({ changed: [...new Set([...changed, userId])] })),
+      onIdentityChanged: (userId) => remember(of, ({ changed }) => ({ changed: withAdded(changed, userId) })),
+      onDevicesDisputed: (userId) => remember(of, ({ disputed }) => ({ disputed: withAdded(disputed, userId) })),
       onMemberAdded: (conversationId, userId) =>
         remember(of, ({ added: before }) => {
           const others = before.filter((each) => each.conversationId !== conversationId || each.userId !== userId);
@@ -160,19 +165,23 @@ export function createEncryption(parley: Parley): Encryption {
     }
     if (!isSupported()) return setStatus(of, 'unsupported');
     const opened = await open(of);
-    if (await hasStarted(opened)) return ready(of, opened);
+    if (await hasStarted(of, opened)) return ready(of, opened);
     remember(of, () => ({ isReady: false, isKeyPending: false, deviceId: undefined }));
     const { viewer } = await parley.request(EncryptionAccountDocument);
     setStatus(of, viewer?.accountKeys ? 'needsRecovery' : 'notSetUp');
   }
 
-  async function hasStarted(opened: E2ee): Promise<boolean> {
+  /** Registers this browser. Returns false if it has no keys. */
+  async function hasStarted(of: Account, opened: E2ee): Promise<boolean> {
     try {
       return await opened.start();
     } catch (error) {
-      // The user has removed this device on another one.
-      if (codeOf(error) === 'NOT_SET_UP') return false;
-      throw error;
+      const code = codeOf(error);
+      // The user has replaced the keys of the account on another device, or someone else has. What is here can still be read.
+      if (code === 'IDENTITY_CHANGED') remember(of, ({ changed }) => ({ changed: withAdded(changed, of.userId) }));
+      // Otherwise, the user has removed this device on another one.
+      else if (code !== 'NOT_SET_UP') throw error;
+      return code === 'IDENTITY_CHANGED';
     }
   }
 
@@ -214,6 +223,7 @@ export function createEncryption(parley: Parley): Encryption {
   return {
     state,
     changes,
+    disputes,
     added,
     dialog,
     get e2ee() {
@@ -223,10 +233,14 @@ export function createEncryption(parley: Parley): Encryption {
       return account && readRecord(account.userId).deviceId;
     },
     openSetup: () => dialog.set({ name: 'setup' }),
+    openRecovery: () => dialog.set({ name: 'recover' }),
     openVerification: (userId) => dialog.set({ name: 'verify', userId }),
     closeDialog: () => dialog.set(undefined),
     seeChange(userId) {
       if (account) remember(account, ({ changed }) => ({ changed: changed.filter((each) => each !== userId) }));
+    },
+    seeDispute(userId) {
+      if (account) remember(account, ({ disputed }) => ({ disputed: disputed.filter((each) => each !== userId) }));
     },
     seeAdded(conversationId) {
       if (account)
@@ -252,9 +266,9 @@ export function createEncryption(parley: Parley): Encryption {
         await ready(of, opened);
       }),
     recoveryKey: () => withKeys((_, opened) => opened.recoveryKey()),
-    changeRecoveryKey: () =>
+    changeRecoveryKey: (options) =>
       withKeys(async (of, opened) => {
-        await opened.changeRecoveryKey();
+        await opened.changeRecoveryKey(options);
         await ready(of, opened);
       }),
     confirmRecoveryKey: () =>
@@ -305,12 +319,7 @@ export function createEncryption(parley: Parley): Encryption {
         await eraseKeys(of, opened);
         await start(of);
       }),
-    replaceKeys: () =>
-      withKeys(async (of, opened) => {
-        await eraseKeys(of, opened);
-        await opened.setUp({ name: deviceName(), replaceIdentity: true });
-        await ready(of, opened);
-      }),
+    removeDevice: (deviceId) => withKeys((_, opened) => opened.removeDevice(deviceId)),
     rename: (name) =>
       withKeys(async (of) => {
         const { viewer } = await parley.request(EncryptionDevicesDocument);

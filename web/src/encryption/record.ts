@@ -17,6 +17,8 @@ export interface EncryptionRecord {
   deviceName?: string | undefined;
   /** The users whose identity has changed; the viewer has not seen it yet. */
   changed: readonly string[];
+  /** The users of whose devices the server has shown different lists; the viewer has not seen it yet. */
+  disputed: readonly string[];
   /** It changes whenever the identity of a user was verified or accepted. */
   revision?: number | undefined;
   /** The users who were added; the viewer has not seen it yet. */
@@ -24,7 +26,7 @@ export interface EncryptionRecord {
 }
 
 const PREFIX = 'parley.encryption.';
-const empty: EncryptionRecord = { isReady: false, isKeyPending: false, changed: [], added: [] };
+const empty: EncryptionRecord = { isReady: false, isKeyPending: false, changed: [], disputed: [], added: [] };
 /** What lasts only until the page is closed where localStorage is blocked. */
 const unsaved = new Map<string, EncryptionRecord>();
 

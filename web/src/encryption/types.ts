@@ -19,8 +19,8 @@ export interface EncryptionState {
   isKeyPending: boolean;
 }
 
-/** A dialog of encryption: set-up and recovery, or the comparison of security codes with a user. */
-export type EncryptionDialog = { name: 'setup' } | { name: 'verify'; userId: string };
+/** A dialog of encryption: set-up, recovery, or the comparison of security codes with a user. */
+export type EncryptionDialog = { name: 'setup' } | { name: 'recover' } | { name: 'verify'; userId: string };
 
 /** The encryption of the user who is signed in, on this page. */
 export interface Encryption {
@@ -31,12 +31,17 @@ export interface Encryption {
   readonly dialog: Readable<EncryptionDialog | undefined>;
   /** Opens the dialog in which encryption is set up or recovered. */
   openSetup(): void;
+  /** Opens the dialog in which the recovery key is entered, also if this browser has keys, which another device has replaced. */
+  openRecovery(): void;
   /** Opens the dialog in which the viewer verifies a user, and accepts a changed identity. */
   openVerification(userId: string): void;
   closeDialog(): void;
   /** The users whose identity has changed, until `seeChange`. */
   readonly changes: Readable<readonly string[]>;
   seeChange(userId: string): void;
+  /** The users of whose devices the server shows different lists to different people, until `seeDispute`. */
+  readonly disputes: Readable<readonly string[]>;
+  seeDispute(userId: string): void;
   /** The users who can read a conversation from now on, until `seeAdded`. */
   readonly added: Readable<readonly AddedMember[]>;
   seeAdded(conversationId: string): void;
@@ -53,8 +58,11 @@ export interface Encryption {
   recover(words: string): Promise<void>;
   /** The recovery key that the user has yet to confirm. */
   recoveryKey(): Promise<string | undefined>;
-  /** Makes another recovery key. */
-  changeRecoveryKey(): Promise<void>;
+  /**
+   * Makes another recovery key. With `rotateHistoryKey`, someone who has the keys of a device cannot read with them what is sent from then
+   * on; the other devices need the new recovery key.
+   */
+  changeRecoveryKey(options?: { rotateHistoryKey?: boolean }): Promise<void>;
   /** Forgets the recovery key, after the user has confirmed that it is saved. */
   confirmRecoveryKey(): Promise<void>;
   /** It changes whenever something that is stored of identities and notices may have changed. */
@@ -69,8 +77,8 @@ export interface Encryption {
   accept(userId: string, identityKey: Uint8Array): Promise<void>;
   /** Deletes the keys of this browser, so that they can be recovered or set up again. */
   forgetKeys(): Promise<void>;
-  /** Replaces the keys of the account, for example because a device was stolen. All other devices lose them. */
-  replaceKeys(): Promise<void>;
+  /** Removes another device of the user. */
+  removeDevice(deviceId: string): Promise<void>;
   /** The id of the device that this browser is; undefined without keys. */
   readonly deviceId: string | undefined;
   /** Gives the device that this browser is another name. */

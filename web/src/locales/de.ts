@@ -703,12 +703,12 @@ export const de: FullText = {
       'Es kann Nachrichten nicht mehr lesen, die ab jetzt gesendet werden. Was darauf gespeichert ist, behält es. Es bleibt angemeldet, bis du es unter „Geräte“ abmeldest.',
     stolen: 'Wurde ein Gerät gestohlen?',
     stolenSteps: [
-      'Melde das Gerät in den Einstellungen unter „Geräte“ ab. Damit wird es auch hier entfernt.',
-      'Ändere dein Passwort.',
+      'Entferne das Gerät aus dieser Liste.',
+      'Melde es in den Einstellungen unter „Geräte“ ab, und ändere dein Passwort.',
       'Ersetze deine Schlüssel, weil das Gerät eine Kopie davon hat.',
     ],
     replaceText:
-      'Danach bekommst du einen neuen Wiederherstellungsschlüssel, den du auf deinen anderen Geräten eingeben musst. Verschlüsselte Nachrichten von vorher lassen sich auf keinem deiner Geräte mehr lesen. Die Personen, denen du schreibst, erfahren, dass sich dein Sicherheitscode geändert hat.',
+      'Danach bekommst du einen neuen Wiederherstellungsschlüssel, den du auf deinen anderen Geräten eingeben musst. Deine Nachrichten bleiben lesbar.',
     replace: 'Schlüssel ersetzen',
     verifyAction: 'Sicherheitscodes vergleichen',
     verifyTitle: 'Sicherheitscodes vergleichen',
@@ -740,6 +740,9 @@ export const de: FullText = {
     itWasNotMe: 'Ich war es nicht',
     itWasNotMeText:
       'Ändere dein Passwort, melde alle anderen Geräte ab, und benachrichtige die Personen, denen du schreibst, auf einem anderen Weg.',
+    enterChanged: 'Einen Wiederherstellungsschlüssel eingeben, den du auf einem anderen Gerät geändert hast',
+    disputed: (name: string) =>
+      `Dieser Server macht widersprüchliche Angaben zu den Geräten von ${name}. Bis das geklärt ist, wird für diese Geräte nichts verschlüsselt.`,
     added: (name: string, title: string) => `${name} kann ab jetzt „${title}“ lesen.`,
     addedSeveral: (count: number, title: string) => `${count} weitere Personen können ab jetzt „${title}“ lesen.`,
     signOutTitle: 'Abmelden?',

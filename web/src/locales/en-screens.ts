@@ -516,12 +516,12 @@ export const enScreens = {
       'It can no longer read messages that are sent from now on. It keeps those that are stored on it. It stays signed in until you sign it out under “Devices”.',
     stolen: 'Was a device stolen?',
     stolenSteps: [
-      'Sign the device out under “Devices” in the settings. This also removes it here.',
-      'Change your password.',
+      'Remove the device from this list.',
+      'Sign it out under “Devices” in the settings, and change your password.',
       'Replace your keys, because the device has a copy of them.',
     ],
     replaceText:
-      'After your keys were replaced, you get a new recovery key, and have to enter it on your other devices. Encrypted messages that were sent before can no longer be read on any of your devices. The people you write to are notified that your security code has changed.',
+      'After your keys were replaced, you get a new recovery key, and have to enter it on your other devices. Your messages remain readable.',
     replace: 'Replace the keys',
     verifyAction: 'Compare security codes',
     verifyTitle: 'Compare security codes',
@@ -553,6 +553,9 @@ export const enScreens = {
     itWasNotMe: 'It was not me',
     itWasNotMeText:
       'Change your password, sign out all other devices, and inform the people you write to in another way.',
+    enterChanged: 'Enter a recovery key that you have changed on another device',
+    disputed: (name: string) =>
+      `This server gives contradictory information about the devices of ${name}. Nothing is encrypted for these devices until this is resolved.`,
     added: (name: string, title: string) => `${name} can read “${title}” from now on.`,
     addedSeveral: (count: number, title: string) => `${count} more people can read “${title}” from now on.`,
     signOutTitle: 'Sign out?',

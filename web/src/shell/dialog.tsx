@@ -20,7 +20,8 @@ export function Dialog({ title, onClose, children }: { title: string; onClose():
       ref={ref}
       className={styles.dialog}
       aria-labelledby={id}
-      onClose={onClose}
+      // Not after it was removed because another one is shown.
+      onClose={() => ref.current && onClose()}
       onClick={(event) => {
         // The backdrop belongs to the dialog, its content does not cover it.
         if (event.target === event.currentTarget) event.currentTarget.close();

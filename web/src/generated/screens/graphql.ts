@@ -258,12 +258,6 @@ export type RegisterPushInput = {
   web?: WebPushInput | null | undefined;
 };
 
-/** The input of the mutation `removeDevice`. */
-export type RemoveDeviceInput = {
-  /** A device of the viewer. */
-  deviceId: string;
-};
-
 /** The input of the mutation `removeMember`. */
 export type RemoveMemberInput = {
   /** The group. */
@@ -684,13 +678,6 @@ export type RegisterDeviceMutationVariables = Exact<{
 
 
 export type RegisterDeviceMutation = { registerDevice: { device: { id: string } } | null };
-
-export type RemoveDeviceMutationVariables = Exact<{
-  input: RemoveDeviceInput;
-}>;
-
-
-export type RemoveDeviceMutation = { removeDevice: { viewer: { user: { devices: Array<{ id: string }> | null } } } | null };
 
 export type PushedMessageQueryVariables = Exact<{
   id: string;
@@ -1356,19 +1343,6 @@ export const RegisterDeviceDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:9edf0faf986f3b262ed795d4a2b34e29706ea77c329a9639ca5ad22db1016731"}) as unknown as TypedDocumentString<RegisterDeviceMutation, RegisterDeviceMutationVariables>;
-export const RemoveDeviceDocument = new TypedDocumentString(`
-    mutation RemoveDevice($input: RemoveDeviceInput!) {
-  removeDevice(input: $input) {
-    viewer {
-      user {
-        devices {
-          id
-        }
-      }
-    }
-  }
-}
-    `, {"hash":"sha256:737b4b27c89cab446317aa55dd5004f1ea0730a5b0538bced1a6a8a61bbbf0a2"}) as unknown as TypedDocumentString<RemoveDeviceMutation, RemoveDeviceMutationVariables>;
 export const PushedMessageDocument = new TypedDocumentString(`
     query PushedMessage($id: ID!) {
   viewer {

@@ -1,10 +1,6 @@
 import { useEffect, useState } from 'react';
 import type { Encryption } from '../../encryption/types.ts';
-import {
-  EncryptionDevicesDocument,
-  type EncryptionDevicesQuery,
-  RemoveDeviceDocument,
-} from '../../generated/screens/graphql.ts';
+import { EncryptionDevicesDocument, type EncryptionDevicesQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
@@ -88,7 +84,7 @@ export function Devices({ encryption }: { encryption: Encryption }) {
           onConfirm={() => {
             setRemoved(undefined);
             void run(async () => {
-              await parley.request(RemoveDeviceDocument, { input: { deviceId: removed.id } });
+              await encryption.removeDevice(removed.id);
               await load();
             });
           }}
@@ -99,7 +95,7 @@ export function Devices({ encryption }: { encryption: Encryption }) {
           onClose={() => setStolen(false)}
           onReplace={() =>
             run(async () => {
-              await encryption.replaceKeys();
+              await encryption.changeRecoveryKey({ rotateHistoryKey: true });
               setStolen(false);
               encryption.openSetup();
             })

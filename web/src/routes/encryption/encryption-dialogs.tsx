@@ -10,9 +10,9 @@ export default function EncryptionDialogs({
   encryption: Encryption;
   dialog: EncryptionDialog;
 }) {
-  return dialog.name === 'setup' ? (
-    <SetupDialog encryption={encryption} />
-  ) : (
+  return dialog.name === 'verify' ? (
     <VerifyDialog key={dialog.userId} encryption={encryption} userId={dialog.userId} />
+  ) : (
+    <SetupDialog key={dialog.name} encryption={encryption} isRecovering={dialog.name === 'recover'} />
   );
 }

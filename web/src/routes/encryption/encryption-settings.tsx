@@ -40,6 +40,11 @@ function State({ encryption }: { encryption: Encryption }) {
         )}
       </div>
       {isReady && <Devices encryption={encryption} />}
+      {isReady && (
+        <button type="button" className={styles.link} aria-haspopup="dialog" onClick={() => encryption.openRecovery()}>
+          {text.enterChanged}
+        </button>
+      )}
       {isAsking && (
         <Confirm
           title={text.newKeyTitle}

@@ -14,6 +14,7 @@ export function Notices({ encryption }: { encryption: Encryption }) {
   const { status, isKeyPending } = useReadable(encryption.state);
   const dialog = useReadable(encryption.dialog);
   const [changed] = useReadable(encryption.changes);
+  const [disputed] = useReadable(encryption.disputes);
   const added = useReadable(encryption.added);
   const [isLater, setLater] = useState(false);
   const first = added[0]?.conversationId;
@@ -25,6 +26,8 @@ export function Notices({ encryption }: { encryption: Encryption }) {
           <KeyNotice encryption={encryption} onClose={() => setLater(true)} />
         ) : changed !== undefined ? (
           <ChangeNotice key={changed} encryption={encryption} userId={changed} />
+        ) : disputed !== undefined ? (
+          <DisputeNotice key={disputed} encryption={encryption} userId={disputed} />
         ) : first !== undefined ? (
           <AddedNotice
             key={first}
@@ -83,6 +86,13 @@ function ChangeNotice({ encryption, userId }: { encryption: Encryption; userId: 
       </Button>
     </NoticeBox>
   );
+}
+
+function DisputeNotice({ encryption, userId }: { encryption: Encryption; userId: string }) {
+  const { encryption: text } = useScreenText();
+  const name = useUserName(userId);
+  if (name === undefined) return null;
+  return <NoticeBox text={text.disputed(name)} onClose={() => encryption.seeDispute(userId)} />;
 }
 
 function AddedNotice({

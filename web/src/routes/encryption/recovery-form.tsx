@@ -12,12 +12,15 @@ import { completionOf, correctionOf, isWord, suggestionsFor, WORDS, wordsOf } fr
 export function RecoveryForm({
   encryption,
   isFirst,
+  onDone,
   onLost,
 }: {
   encryption: Encryption;
   isFirst: boolean;
-  /** Called if the user has lost the recovery key. */
-  onLost(): void;
+  /** Called after the keys were recovered. */
+  onDone?(): void;
+  /** Called if the user has lost the recovery key, which is offered with it. */
+  onLost?(): void;
 }) {
   const { encryption: text } = useScreenText();
   const { isBusy, run } = useTask();
@@ -97,6 +100,7 @@ export function RecoveryForm({
     void run(async () => {
       try {
         await encryption.recover(completed.join(' '));
+        onDone?.();
       } catch (error) {
         const { code } = error as { code?: string };
         if (code === 'INVALID_RECOVERY_KEY') setFailure(text.invalidKey);
@@ -162,9 +166,11 @@ export function RecoveryForm({
           )}
         </div>
         <div className={styles.actions}>
-          <Button kind="quiet" onClick={onLost}>
-            {text.lost}
-          </Button>
+          {onLost && (
+            <Button kind="quiet" onClick={onLost}>
+              {text.lost}
+            </Button>
+          )}
           <Button kind="primary" type="submit" busy={isBusy}>
             {text.recover}
           </Button>

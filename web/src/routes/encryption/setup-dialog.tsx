@@ -12,12 +12,13 @@ import { RecoveryForm } from './recovery-form.tsx';
 import { Step } from './step.tsx';
 
 /** Sets up encryption for the account, or recovers it in this browser. */
-export function SetupDialog({ encryption }: { encryption: Encryption }) {
+export function SetupDialog({ encryption, isRecovering = false }: { encryption: Encryption; isRecovering?: boolean }) {
   const { app, encryption: text } = useScreenText();
   const { status, isKeyPending } = useReadable(encryption.state);
   const words = useRecoveryKey(encryption, isKeyPending);
   const [isChecking, setChecking] = useState(false);
   const [isLost, setLost] = useState(false);
+  const [isEntering, setEntering] = useState(isRecovering);
   /** Whether the dialog has shown another step before. */
   const [hasBegun, setBegun] = useState(false);
   const isFirst = !hasBegun;
@@ -39,6 +40,12 @@ export function SetupDialog({ encryption }: { encryption: Encryption }) {
             text.keyTitle,
             <Words key="words" words={words} isFirst={isFirst} onNext={() => after(() => setChecking(true))} />,
           ];
+    }
+    if (status === 'ready' && isEntering) {
+      return [
+        text.recoverTitle,
+        <RecoveryForm key="again" encryption={encryption} isFirst onDone={() => after(() => setEntering(false))} />,
+      ];
     }
     if (status === 'ready') return [text.readyTitle, <Ready key="ready" onClose={close} />];
     if (status === 'needsRecovery') {

@@ -1,6 +1,6 @@
 import { peopleOf } from '@parley/client/people';
 import { type ReactNode, useEffect, useState } from 'react';
-import { useEncryption } from '../../encryption/encryption.ts';
+import { useReadyEncryption } from '../../encryption/ready.ts';
 import { ProfileDocument, type ProfileQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
@@ -31,7 +31,7 @@ export default function UserPanel({
 }) {
   const text = useScreenText();
   const { group, app } = text;
-  const encryption = useEncryption();
+  const encryption = useReadyEncryption();
   const times = useTimes();
   const parley = useParley();
   const people = peopleOf(parley);
@@ -89,7 +89,7 @@ export default function UserPanel({
                 />
               </li>
               {children}
-              {encryption?.e2ee && (
+              {encryption && (
                 <li>
                   <Action
                     icon="shield"

@@ -1,6 +1,6 @@
 import type { Conversation } from '@parley/client';
 import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
-import { useEncryption } from '../../encryption/encryption.ts';
+import { useReadyEncryption } from '../../encryption/ready.ts';
 import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
@@ -41,7 +41,7 @@ export default function SearchPanel({
   const field = useRef<HTMLInputElement>(null);
   const { hits, error, hasMore, isBusy, loadMore } = useHits(query.trim(), scope?.id);
   useEffect(() => field.current?.focus(), []);
-  const encryption = useEncryption();
+  const encryption = useReadyEncryption();
   const [encryptedHits, setEncryptedHits] = useState<readonly FoundHit[]>([]);
   useEffect(() => {
     const all: FoundHit[] = [...(hits ?? []), ...encryptedHits];
@@ -124,7 +124,7 @@ export default function SearchPanel({
           </p>
         )}
         <Suspense>
-          {encryption?.e2ee && query.trim() !== '' && (
+          {encryption && query.trim() !== '' && (
             <EncryptedResults
               encryption={encryption}
               query={query.trim()}

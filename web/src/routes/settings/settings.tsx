@@ -1,5 +1,5 @@
 import { lazy, type ReactNode, Suspense, useState } from 'react';
-import { useEncryption } from '../../encryption/encryption.ts';
+import { useReadyEncryption } from '../../encryption/ready.ts';
 import { locales, useLanguage } from '../../locales/locale.tsx';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
@@ -26,11 +26,11 @@ export default function Settings() {
   const viewer = useViewer();
   const user = viewer?.user;
   const [isEditing, setEditing] = useState(false);
-  const encryption = useEncryption();
+  const encryption = useReadyEncryption();
   const [isSigningOut, setSigningOut] = useState(false);
   const signOut = () => {
     // Otherwise, this browser has no keys.
-    if (encryption?.e2ee) setSigningOut(true);
+    if (encryption) setSigningOut(true);
     else void parley.session.signOut();
   };
   return (

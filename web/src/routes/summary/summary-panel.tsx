@@ -1,6 +1,6 @@
 import type { Conversation, ParleyError } from '@parley/client';
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
-import { useEncryption } from '../../encryption/encryption.ts';
+import { useReadyEncryption } from '../../encryption/ready.ts';
 import {
   MessageChangesDocument,
   SummariesDocument,
@@ -43,7 +43,7 @@ export default function SummaryPanel({
 }) {
   const { summary: text } = useScreenText();
   const { id, latestSeq } = conversation;
-  const encryption = useEncryption();
+  const encryption = useReadyEncryption();
   // The server cannot read its messages.
   const isEncrypted = conversation.encryption === 'END_TO_END';
   const info = useServerInfo();
@@ -75,7 +75,7 @@ export default function SummaryPanel({
       </fieldset>
       {isEncrypted ? (
         <Suspense>
-          {encryption?.e2ee && (
+          {encryption && (
             <EncryptedSummary
               encryption={encryption}
               conversation={conversation}
