@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
+import { violations } from '../support/axe.js';
 import { browserFound, type Visit } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
 import { enable } from '../support/encryption.js';
@@ -411,6 +412,105 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     await adas.page.locator('h1 button').waitFor();
     expect(await notice.count()).toBe(0);
     expect([...adas.errors, ...phone.errors]).toEqual([]);
+  });
+
+  it.each(['light', 'dark'] as const)(
+    'violates no rule of axe on any screen: %s',
+    { timeout: 240_000 },
+    async (colorScheme) => {
+      const found: Record<string, string[]> = {};
+      const check = async (page: Page, screen: string) => {
+        for (const width of [390, 1280]) {
+          await page.setViewportSize({ width, height: 800 });
+          const rules = await violations(page);
+          if (rules.length > 0) found[`${screen}, ${width} px`] = rules;
+        }
+      };
+      const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+      const id = await openAnswered(ada, bob);
+      await enable(ada, id);
+      const bobs = await openApp(browser, url, bob);
+      await setUp(bobs.page, url);
+      const options = { colorScheme, reducedMotion: 'reduce' } as const;
+      const { page } = await openApp(browser, url, ada, undefined, options);
+      await openEncryption(page, url);
+      await page.getByRole('button', { name: 'Set up' }).click();
+      await check(page, 'explanation');
+      await dialog(page, 'Set up encryption').getByRole('button', { name: 'Continue' }).click();
+      const words = await shownWords(page);
+      await check(page, 'recovery key');
+      await page.keyboard.press('Escape');
+      await page.getByRole('status').getByRole('button', { name: 'Save it now' }).waitFor();
+      await check(page, 'notice');
+      await page.getByRole('status').getByRole('button', { name: 'Save it now' }).click();
+      await dialog(page, 'Your recovery key').getByRole('button', { name: 'I have saved it' }).click();
+      await dialog(page, 'Check your recovery key').getByRole('button', { name: 'Confirm' }).click();
+      await check(page, 'wrong words');
+      await confirmWords(page, words);
+      await dialog(page, 'Encryption is set up').waitFor();
+      await check(page, 'ready');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Rename' }).waitFor();
+      for (const name of ['New recovery key', 'Rename', 'Was a device stolen?', /^Enter a recovery key/]) {
+        await page.getByRole('button', { name }).first().click();
+        await page.getByRole('dialog').waitFor();
+        await check(page, String(name));
+        await page.keyboard.press('Escape');
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
+      }
+      await page.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+      await dialog(page, 'Sign out?').waitFor();
+      await check(page, 'signing out');
+      await page.setViewportSize({ width: 1280, height: 800 });
+      const shown = await compare(page, id);
+      await check(page, 'security code');
+      await shown.getByRole('button', { name: 'They do not match' }).click();
+      await check(page, 'another security code');
+      const phone = await openApp(browser, url, ada, undefined, options);
+      await openEncryption(phone.page, url);
+      await phone.page.getByRole('button', { name: 'Enter the recovery key' }).click();
+      await dialog(phone.page, 'Enter your recovery key').locator('input').first().fill('abandon bananna');
+      await phone.page.getByRole('button', { name: 'Use “banana”' }).waitFor();
+      await check(phone.page, 'misspelled word');
+      await dialog(phone.page, 'Enter your recovery key').getByRole('button', { name: 'I have lost it' }).click();
+      await dialog(phone.page, 'Start without the recovery key').waitFor();
+      await check(phone.page, 'lost key');
+      expect(found).toEqual({});
+    },
+  );
+
+  it('is set up with the keyboard only', async () => {
+    const [ada] = await registerAll(node.url, 'ada');
+    const { page, errors } = await openApp(browser, url, ada);
+    await openEncryption(page, url);
+    await page.getByRole('button', { name: 'Set up' }).press('Enter');
+    // The button that continues has the focus.
+    await dialog(page, 'Set up encryption').waitFor();
+    await page.keyboard.press('Enter');
+    const words = await shownWords(page);
+    await page.getByRole('button', { name: 'I have saved it' }).waitFor();
+    /** Moves the focus to a button of the dialog. */
+    const tabTo = async (name: string) => {
+      for (let step = 0; step < 12; step += 1) {
+        await page.keyboard.press('Tab');
+        if ((await page.evaluate(() => document.activeElement?.textContent)) === name) return;
+      }
+      throw new Error(`${name} cannot be reached with Tab`);
+    };
+    await tabTo('I have saved it');
+    await page.keyboard.press('Enter');
+    await dialog(page, 'Check your recovery key').waitFor();
+    for (const _ of [1, 2]) {
+      await page.keyboard.press('Tab');
+      const name = await page.evaluate(() => document.activeElement?.getAttribute('name'));
+      await page.keyboard.type(words[Number(name?.replace('word-', '')) - 1] ?? '');
+    }
+    await page.keyboard.press('Enter');
+    await dialog(page, 'Encryption is set up').waitFor();
+    await tabTo('Done');
+    await page.keyboard.press('Enter');
+    await page.getByText(READY).waitFor();
+    expect(errors).toEqual([]);
   });
 });
 
