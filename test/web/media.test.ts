@@ -214,6 +214,8 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     for (let number = 1; number <= 20; number += 1) await send(bob, id, `filler ${number}`);
     const { page } = await openApp(browser, url, ada, id);
     await rowWith(page, 'filler 20').waitFor();
+    // The strip of statuses is loaded after the messages, and moves the list.
+    await page.getByText('My status').waitFor();
     await watchShifts(page);
     const tall = await sharp({ create: { width: 300, height: 900, channels: 3, background: 'green' } })
       .png()
@@ -229,6 +231,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     const before = (await shifts(page)).length;
     await page.reload();
     await rowWith(page, 'filler 20').waitFor();
+    await page.getByText('My status').waitFor();
     await watchShifts(page);
     await areLoaded(page, 2);
     expect(before).toBeLessThanOrEqual(2);
