@@ -27,7 +27,7 @@ export interface E2eeOptions {
   onIdentityChanged?: (userId: string) => void;
   /**
    * Called when a user can read a group from now on who could not before. The server decides who is a member: show it in the
-   * conversation.
+   * conversation. The other user of a direct conversation is not reported.
    */
   onMemberAdded?: (conversationId: string, userId: string) => void;
   /**

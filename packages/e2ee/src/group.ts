@@ -230,7 +230,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const added = people.readerIds && readerIds.filter((userId) => !people.readerIds?.includes(userId));
     await storage.write({ [peopleKey(id)]: { ...people, readerIds } satisfies People });
     checkedAt.set(id, position);
-    for (const userId of added ?? []) onMemberAdded(id, userId);
+    for (const userId of added ?? []) if (userId !== people.counterpartId) onMemberAdded(id, userId);
   }
 
   /** The certificate of a device; undefined if it is not valid, or belongs to another user. */

@@ -187,6 +187,25 @@ describe('a server that adds users', () => {
     expect(messages).toHaveLength(3);
   });
 
+  it('is reported in a direct conversation, in which the other user is expected', async () => {
+    const noticed: string[] = [];
+    const server = createFakeServer();
+    const alice = await setUp(server, 'alice', { onMemberAdded: (_, userId) => noticed.push(userId) });
+    const conversation = server.createConversation(['alice', 'bob'], 'DIRECT');
+    const { id } = conversation;
+    await alice.e2ee.conversation(id).enable();
+    await alice.e2ee.conversation(id).send({ text: 'before Bob has a device' });
+    const bob = await setUp(server, 'bob');
+    await bob.e2ee.conversation(id).send({ text: 'from Bob' });
+    await alice.e2ee.conversation(id).send({ text: 'to Bob' });
+    expect(noticed).toEqual([]);
+    const mallory = await setUp(server, 'mallory');
+    conversation.members.add('mallory');
+    await mallory.e2ee.conversation(id).synchronize();
+    await alice.e2ee.conversation(id).synchronize();
+    expect(noticed).toEqual(['mallory']);
+  });
+
   it('cannot do it without a notice to the members of a group', async () => {
     const noticed: string[][] = [];
     const { server, alice, conversation, id } = await scene({

@@ -190,7 +190,7 @@ export const de: FullText = {
     changes: [
       'Die Verschlüsselung kann nicht wieder ausgeschaltet werden.',
       'Frühere Nachrichten bleiben, wie sie sind: Der Server kann sie lesen.',
-      'Die Suche des Servers findet neue Nachrichten nicht, er kann sie nicht zusammenfassen, und Benachrichtigungen zeigen ihren Text nicht immer.',
+      'Neue Nachrichten werden in deinem Browser statt auf dem Server durchsucht und zusammengefasst, und Benachrichtigungen zeigen ihren Text nicht immer.',
       'Wer später dazukommt, kann frühere verschlüsselte Nachrichten nicht lesen.',
       'Bewahre deinen Wiederherstellungsschlüssel gut auf. Wenn du ihn und alle deine Geräte verlierst, kannst du die Nachrichten nicht mehr lesen.',
     ],

@@ -14,7 +14,7 @@ export const enScreens = {
     changes: [
       'Encryption cannot be turned off again.',
       'Earlier messages stay as they are: the server can read them.',
-      'New messages are not found by the search of the server, it cannot summarize them, and notifications may not show their text.',
+      'New messages are searched and summarized in your browser instead of on the server, and notifications may not show their text.',
       'People who join later cannot read earlier encrypted messages.',
       'Keep your recovery key safe. If you lose it and all of your devices, you can no longer read the messages.',
     ],
