@@ -525,8 +525,8 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
 
   /** The files of a message and their states, as a text that can be compared. */
   function describeFiles(message: Entity | undefined): string {
-    const references = (message?.['attachments'] ?? []) as { __ref: string }[];
-    return references.map(({ __ref }) => `${__ref} ${state.get<Entity>(__ref)?.['state']}`).join();
+    const attachments = (message?.['attachments'] ?? []) as Attachment[];
+    return attachments.map((each) => `${each.id} ${each.state}`).join();
   }
 
   return {

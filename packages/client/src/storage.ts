@@ -47,6 +47,13 @@ export interface Storage {
 /** A write was rejected because another tab has become the leader. */
 export class Fenced extends Error {}
 
+/** An object with the fields that have arrived. A preview or a quote of a message does not replace its attachments: it lacks most of their fields. */
+export const merge = (old: Entity | undefined, entity: Entity): Entity => ({
+  ...old,
+  ...entity,
+  ...(old?.['replyCount'] !== undefined && entity['replyCount'] === undefined && { attachments: old['attachments'] }),
+});
+
 /**
  * Whether a value remains after a reset. The epoch always does, because a leader that is still running must not write
  * with an epoch whose count has started again.
@@ -140,7 +147,7 @@ export async function openStorage(name: string): Promise<Storage> {
     }
     for (const entity of put) {
       const store = entity.__typename === 'Message' ? messages : entities;
-      store.put({ ...(await done(store.get(entity.id))), ...entity });
+      store.put(merge(await done(store.get(entity.id)), entity));
     }
     for (const [key, value] of Object.entries(set)) {
       if (key.startsWith('~')) continue;

@@ -1,6 +1,6 @@
 import { cover, type Range, rangeAt } from './ranges.js';
 import { createState } from './state.js';
-import { type Change, type Entity, Fenced, noStorage, remainsAfterReset } from './storage.js';
+import { type Change, type Entity, Fenced, merge, noStorage, remainsAfterReset } from './storage.js';
 
 interface Ref {
   __ref: string;
@@ -307,7 +307,7 @@ export function createStore() {
   function putEntity(entity: Entity): void {
     const { id } = entity;
     const old = state.get<Entity>(id);
-    const merged = { ...old, ...entity };
+    const merged = merge(old, entity);
     // An equal object is not replaced, so that nothing is displayed again.
     if (!old || JSON.stringify(old) !== JSON.stringify(merged)) state.set(id, merged);
     const { conversationId } = merged;

@@ -174,6 +174,26 @@ describe('a store', () => {
       expect(await next.loadRange('c', 7, 1, 9)).toBe(false);
     });
 
+    it('keeps the attachments of a message when a quote or a preview of it arrives', async () => {
+      const store = await open();
+      const picture = { id: 'a', kind: 'IMAGE', state: 'READY', path: '/media/a' };
+      const preview = { __typename: 'Message', id: 'm1', seq: 1, attachments: [{ kind: 'IMAGE' }] };
+      await store.commit({ put: normalize(message(1, { attachments: [picture] }), 'c'), cover: [['c', 0, 1]] });
+      await store.commit({
+        put: normalize(message(2, { attachments: [], replyTo: preview }), 'c'),
+        cover: [['c', 2, 2]],
+      });
+      await store.commit({ put: normalize({ __typename: 'Conversation', id: 'c', lastMessage: preview }) });
+      const next = await open();
+      await next.loadRange('c', 2, 1, 2);
+      for (const each of [store, next]) expect(each.read('m1')).toMatchObject({ attachments: [picture] });
+      // A message that is not known yet has those of the preview.
+      await store.commit({ put: normalize({ ...preview, id: 'm9' }, 'c') });
+      expect(store.read('m9')).toMatchObject({ attachments: [{ kind: 'IMAGE' }] });
+      await store.commit({ put: normalize(message(1, { attachments: [] }), 'c') });
+      expect(store.read('m1')).toMatchObject({ attachments: [] });
+    });
+
     it('loads messages again that it has removed from memory, also one that a message in memory quotes', async () => {
       const store = await open();
       const quoting = message(2_001, { replyTo: { __typename: 'Message', id: 'm900' } });
