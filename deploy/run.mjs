@@ -138,8 +138,6 @@ const webInShort = [
   'test/web/encryption-account.smoke.test.ts',
   'test/web/encryption.smoke.test.ts',
   'test/web/statuses.smoke.test.ts',
-  'test/web/chat.test.ts',
-  'test/web/faults/network.test.ts',
   'test/web/faults/tabs.test.ts',
   'test/web/firefox.test.ts',
 ];

@@ -71,10 +71,10 @@ const attacks: Attack[] = [
     async prepare() {
       return {
         requests: [
-          `{"query":"${'x'.repeat(250_000)}`,
+          `{"query":"${'x'.repeat(500_000)}`,
           JSON.stringify({ documentId: 'unknown' }),
           '{"query":"{"}',
-          'x'.repeat(300_000),
+          'x'.repeat(1_000_000),
         ],
       };
     },
@@ -189,13 +189,13 @@ const attacks: Attack[] = [
       const attacker = await register(url, 'attacker');
       const group = await createGroup(attacker, []);
       const requests = [
-        // Names, comments and strings have no limit of their own. That of a body is 262,144 bytes.
-        { query: `query ${'q'.repeat(250_000)} { viewer { user { id } } }` },
-        { query: `{ viewer { user { id } } } #${'x'.repeat(250_000)}` },
-        { query: `{ searchMessages(query: "${'y'.repeat(250_000)}", first: 1) { edges { snippet } } }` },
+        // Names, comments and strings have no limit of their own. That of a body is 524,288 bytes.
+        { query: `query ${'q'.repeat(500_000)} { viewer { user { id } } }` },
+        { query: `{ viewer { user { id } } } #${'x'.repeat(500_000)}` },
+        { query: `{ searchMessages(query: "${'y'.repeat(500_000)}", first: 1) { edges { snippet } } }` },
         {
           query: 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
-          variables: { input: { conversationId: group, text: 'z'.repeat(250_000) } },
+          variables: { input: { conversationId: group, text: 'z'.repeat(500_000) } },
         },
         {
           query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',

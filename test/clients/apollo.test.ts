@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessageEventType, MessagesSubscription, SummaryFieldsFragment } from '../generated/graphql.js';
 import { eventually } from '../support/client.js';
-import { inOneMode, modes, sharedNode } from '../support/place.js';
+import { detailModes, sharedNode } from '../support/place.js';
 import { createApollo, possibleTypes } from './apollo.js';
 import { withMessage } from './history.js';
 import {
@@ -38,8 +38,7 @@ it('possibleTypes contains the types that implement each interface', async () =>
   expect(possibleTypes).toEqual(Object.fromEntries(types));
 });
 
-describe.each(modes)('Apollo Client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('Apollo Client in %s mode', (mode) => {
   let node: RunningNode;
   let people = 0;
   const leaving: (() => void | Promise<void>)[] = [];
@@ -121,7 +120,7 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     expect(mistake).toBeTypeOf('function');
   });
 
-  itOnce('summarizes unread messages, with typed points that cite messages', async () => {
+  it('summarizes unread messages, with typed points that cite messages', async () => {
     const { alice, bob, conversationId } = await meet();
     for (const text of ['hi', 'we meet on Friday at ten in room 204, please bring the 40 euros', 'see you']) {
       await send(alice.apollo, conversationId, text);
@@ -145,7 +144,7 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     expect(cited?.map(({ seq }) => seq)).toEqual([2]);
   });
 
-  itOnce('shows an optimistic message before it is sent, and the message once afterwards', async () => {
+  it('shows an optimistic message before it is sent, and the message once afterwards', async () => {
     const { alice, conversationId } = await meet();
     const history = { query: History, variables: { id: conversationId } };
     const events = await listen(alice.apollo, ({ type, message }) => {
@@ -199,7 +198,7 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     expect(shown.filter((messages) => messages.length > 1)).toEqual([]);
   });
 
-  itOnce('updates the result of a query when it receives the event of an edit', async () => {
+  it('updates the result of a query when it receives the event of an edit', async () => {
     const { alice, bob, conversationId } = await meet();
     const sent = await send(alice.apollo, conversationId, 'Helo');
     await listen(bob.apollo);
@@ -225,7 +224,7 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     expect(cached?.text).toBe('Hello');
   });
 
-  itOnce('queries any type by its id, with a fragment on Node', async () => {
+  it('queries any type by its id, with a fragment on Node', async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.apollo, conversationId, 'Hello');
     const { data } = await alice.apollo.query({ query: NodeById, variables: { id: sent.id } });
@@ -235,14 +234,14 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     expect(cached?.id).toBe(sent.id);
   });
 
-  itOnce('returns the code of an error', async () => {
+  it('returns the code of an error', async () => {
     const [alice, stranger] = await Promise.all([meet(), join()]);
     const error = await send(stranger.apollo, alice.conversationId, 'Hello?').catch((error: unknown) => error);
     if (!CombinedGraphQLErrors.is(error)) throw error;
     expect(error.errors).toMatchObject([{ extensions: { code: 'NOT_FOUND', field: 'input.conversationId' } }]);
   });
 
-  itOnce('returns partial results together with the errors', async () => {
+  it('returns partial results together with the errors', async () => {
     const { alice, bob, conversationId } = await meet();
     const { data, error } = await alice.apollo.mutate({
       mutation: SendTwo,

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessagesSubscription } from '../generated/graphql.js';
 import { eventually, register, request } from '../support/client.js';
-import { detailModes, makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { openDirect } from '../support/talk.js';
 import { createApollo } from './apollo.js';
 import { History, Me, Messages, NodeById, SendMessage } from './operations.js';
@@ -204,7 +204,7 @@ describe.each(detailModes)('expiring tokens in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('a server that is unavailable for a while in %s mode', (mode) => {
+describe.each(detailModes)('a server that is unavailable for a while in %s mode', (mode) => {
   it('is reconnected to by the WebSocket client, which misses nothing', async () => {
     const place = await makePlace(mode);
     const before = await place.start();

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessagesSubscription } from '../generated/graphql.js';
 import { eventually } from '../support/client.js';
-import { inOneMode, modes, sharedNode } from '../support/place.js';
+import { detailModes, sharedNode } from '../support/place.js';
 import {
   EditMessage,
   History,
@@ -25,8 +25,7 @@ vi.stubGlobal('WebSocket', WebSocket);
 
 type Event = MessagesSubscription['messages'];
 
-describe.each(modes)('urql in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('urql in %s mode', (mode) => {
   let node: RunningNode;
   let people = 0;
   const leaving: (() => void | Promise<void>)[] = [];
@@ -111,7 +110,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     expect(mistake).toBeTypeOf('function');
   });
 
-  itOnce('returns clientMessageId in the response and the event, which identifies an optimistic message', async () => {
+  it('returns clientMessageId in the response and the event, which identifies an optimistic message', async () => {
     const { alice, conversationId } = await meet();
     const pending = new Set<string>();
     const confirmed: string[] = [];
@@ -133,7 +132,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     expect(confirmed).toEqual([clientMessageId]);
   });
 
-  itOnce("refetches queries after the viewer's own edit", async () => {
+  it("refetches queries after the viewer's own edit", async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Helo');
     const shown = show(alice.urql, conversationId);
@@ -142,7 +141,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     await eventually('the edit is shown', () => shown.at(-1) === 'Hello');
   });
 
-  itOnce('updates the result of a query that is refetched after an event', async () => {
+  it('updates the result of a query that is refetched after an event', async () => {
     const { alice, bob, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Helo');
     const shown = show(bob.urql, conversationId);
@@ -156,7 +155,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     await eventually('the edit is shown', () => shown.at(-1) === 'Hello');
   });
 
-  itOnce('queries any type by its id', async () => {
+  it('queries any type by its id', async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Hello');
     const { data } = await alice.urql.query(NodeById, { id: sent.id }).toPromise();
@@ -164,7 +163,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     if (data?.node?.__typename === 'Message') expectTypeOf(data.node.text).toEqualTypeOf<string | null>();
   });
 
-  itOnce('searches messages, and queries the history around a match', async () => {
+  it('searches messages, and queries the history around a match', async () => {
     const { alice, bob, conversationId } = await meet();
     await alice.urql.mutation(SendMessage, { input: { conversationId, text: 'To Zürich <b>today' } }).toPromise();
     const { data } = await bob.urql.query(Search, { query: 'zur from:me' }).toPromise();
@@ -177,7 +176,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     expect(error?.graphQLErrors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'query' });
   });
 
-  itOnce('returns the code of an error', async () => {
+  it('returns the code of an error', async () => {
     const [{ conversationId }, stranger] = await Promise.all([meet(), join()]);
     const input = { conversationId, text: 'Hello?' };
     const { data, error } = await stranger.urql.mutation(SendMessage, { input }).toPromise();
@@ -185,7 +184,7 @@ describe.each(modes)('urql in %s mode', (mode) => {
     expect(error?.graphQLErrors).toMatchObject([{ extensions: { code: 'NOT_FOUND', field: 'input.conversationId' } }]);
   });
 
-  itOnce('returns partial results together with the errors', async () => {
+  it('returns partial results together with the errors', async () => {
     const { alice, bob, conversationId } = await meet();
     const { data, error } = await alice.urql
       .mutation(SendTwo, {

@@ -155,7 +155,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
       await fetch(node.url, { method: 'POST', body: 'text=made+up' });
       const post = (body: string) =>
         fetch(node.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-      await post(JSON.stringify({ query: ' '.repeat(300_000) }));
+      await post(JSON.stringify({ query: ' '.repeat(1_000_000) }));
       await post('{"query":');
       await post(JSON.stringify({ documentId: 'made up' }));
       await post(JSON.stringify({ query: '{ __typename }', madeUp: true }));

@@ -168,7 +168,7 @@ describe.each(detailModes)('rejected requests in %s mode', (mode) => {
     [405, 'PUT', { method: 'PUT', headers: sse, body: query }],
     [405, 'DELETE', { method: 'DELETE', headers: sse, path: `?${asked}` }],
     [403, 'a GET that any page could send', { method: 'GET', headers: sse, path: `?${asked}` }],
-    [413, 'a body that is too large', { headers: sse, body: query.padEnd(300_000) }],
+    [413, 'a body that is too large', { headers: sse, body: query.padEnd(1_000_000) }],
     [400, 'no body', { headers: sse }],
     [400, 'a body that is not JSON', { headers: sse, body: query.slice(1) }],
     [

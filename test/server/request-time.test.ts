@@ -238,7 +238,7 @@ describe('a client that uses more than its share of the time', () => {
     ],
     ['documents that are not persisted', () => ({ body: JSON.stringify({ documentId: 'unknown' }) })],
     ['invalid JSON', () => ({ body: `{"query":"${'x'.repeat(100_000)}` })],
-    ['bodies that are too large', () => ({ body: 'x'.repeat(300_000) })],
+    ['bodies that are too large', () => ({ body: 'x'.repeat(1_000_000) })],
     ['invalid tokens', () => ({ token: invalidToken(), body: JSON.stringify({ query: '{ viewer { id } }' }) })],
     ['another method', () => ({ method: 'PUT' })],
     ['an unknown path', () => ({ path: '/unknown', body: 'x' })],

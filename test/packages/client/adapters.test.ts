@@ -13,7 +13,7 @@ import { Messages, NodeById, Opening } from '../../clients/operations.js';
 import { eventually, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
 import { atEnd } from '../../support/ending.js';
-import { inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
+import { detailModes, makePlace, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone } from '../../support/tabs.js';
 import { edit, openDirect, remove, send } from '../../support/talk.js';
@@ -139,9 +139,7 @@ const adapters: [string, (parley: Parley, id: string, onExpired: () => void) => 
 
 const portOf = (node: RunningNode) => Number(new URL(node.url).port);
 
-describe.each(modes)('the adapters in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
-  const describeOnce = inOneMode(mode, describe);
+describe.each(detailModes)('the adapters in %s mode', (mode) => {
   const nodeWith = (env: Record<string, string> = {}) => sharedNode(mode, env);
   afterEach(() => vi.restoreAllMocks());
 
@@ -216,7 +214,7 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
     await eventually('the sockets are closed', () => again.openSockets() === 0);
   });
 
-  itOnce('fetch again when too much was missed, and go on', { timeout: 60_000 }, async () => {
+  it('fetch again when too much was missed, and go on', { timeout: 60_000 }, async () => {
     const node = await (await makePlace(mode)).start();
     const scenes = await withEach(adapters.map(named), async ({ name, open }) => {
       const met = await meet(node);
@@ -241,7 +239,7 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
     });
   });
 
-  describeOnce.each(adapters)('for %s', (name, open) => {
+  describe.each(adapters)('for %s', (name, open) => {
     it('deliver no change again that a resume repeats', async () => {
       // Without a sweep, the cursor of an event does not contain the event, so that a resume repeats it.
       const { ana, id, proxy, parley } = await meet(await nodeWith({ SWEEP_INTERVAL: '1h' }));

@@ -13,7 +13,7 @@ import { type Parley, ParleyError } from '../../../packages/client/src/index.js'
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { readToken } from '../../support/livekit.js';
-import { anyMode, modes, sharedNode } from '../../support/place.js';
+import { anyMode, detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { attempt, createGroup, openAnswered } from '../../support/talk.js';
@@ -269,7 +269,7 @@ describe('a call over an SFU', () => {
 });
 
 // Connections between devices exist in browsers only: see test/web/calls.test.ts.
-describe.each(modes)('the calls of the client in %s mode', (mode) => {
+describe.each(detailModes)('the calls of the client in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
     node = await sharedNode(mode);

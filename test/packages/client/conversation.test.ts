@@ -3,12 +3,11 @@ import type { ConversationHandle, Parley } from '../../../packages/client/src/in
 import { pinsOf } from '../../../packages/client/src/pins.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
-import { inOneMode, modes, sharedNode } from '../../support/place.js';
+import { detailModes, sharedNode } from '../../support/place.js';
 import { openAlone } from '../../support/tabs.js';
 import { attempt, createGroup, openDirect, send } from '../../support/talk.js';
 
-describe.each(modes)('a conversation in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('a conversation in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -40,7 +39,7 @@ describe.each(modes)('a conversation in %s mode', (mode) => {
     expect(conversation.value).toMatchObject({ hasEarlier: false, hasLater: false, error: undefined });
   });
 
-  itOnce('begins where the history of a member begins', async () => {
+  it('begins where the history of a member begins', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
     for (const text of ['hidden 1', 'hidden 2', 'hidden 3']) await send(ana, id, text);
@@ -68,7 +67,7 @@ describe.each(modes)('a conversation in %s mode', (mode) => {
     expect(again.value).toMatchObject({ hasEarlier: false, hasLater: false });
   });
 
-  itOnce('contains pinned messages that are not loaded, and keeps them current', async () => {
+  it('contains pinned messages that are not loaded, and keeps them current', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const ids = [];
@@ -97,7 +96,7 @@ describe.each(modes)('a conversation in %s mode', (mode) => {
     await expect(pinsOf(parley).set(id, 'Message_unknown')).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   });
 
-  itOnce('sends a message, whose row stays the same when it is confirmed', async () => {
+  it('sends a message, whose row stays the same when it is confirmed', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const [mine, theirs] = await Promise.all([openFor(ana), openFor(ben)]);

@@ -16,7 +16,7 @@ import {
 } from '../../../packages/e2ee/src/index.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
-import { inOneMode, modes, sharedNode } from '../../support/place.js';
+import { detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { createGroup, openDirect, send as sendPlain } from '../../support/talk.js';
@@ -50,8 +50,7 @@ function recordRequests(): string[] {
 
 const UPDATE = `mutation ($input: UpdateGroupInput!) { updateGroup(input: $input) { conversation { id } } }`;
 
-describe.each(modes)('encrypted conversations of a client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('encrypted conversations of a client in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -212,7 +211,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(content).not.toContain('first');
   });
 
-  itOnce('a message whose answer is lost is repeated with the same bytes', async () => {
+  it('a message whose answer is lost is repeated with the same bytes', async () => {
     const { id, one, here, there } = await meet();
     const sent = new Map<string, Set<string>>();
     const parley = openAlone({ url: node.url });
@@ -255,7 +254,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect([...sent.values()].map(({ size }) => size)).toEqual([1]);
   });
 
-  itOnce('an encryption that began while a device was offline encrypts what the server has refused', async () => {
+  it('an encryption that began while a device was offline encrypts what the server has refused', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const two = await device(ben);
@@ -273,7 +272,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(protections(there)).toEqual(['protected']);
   });
 
-  itOnce('texts that the server adds, swaps or claims are not shown as protected', async () => {
+  it('texts that the server adds, swaps or claims are not shown as protected', async () => {
     const { id, one, two, there, here } = await meet('group');
     await here.send('genuine');
     await here.send('other');
@@ -341,7 +340,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
   });
 
-  itOnce('files are encrypted before the upload and decrypted by the others', async () => {
+  it('files are encrypted before the upload and decrypted by the others', async () => {
     const bodies = recordRequests();
     const { id, one, two, here, there } = await meet();
     const media = mediaOf(one.parley);
@@ -381,7 +380,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
   });
 
-  itOnce('drafts of encrypted conversations stay on the device', async () => {
+  it('drafts of encrypted conversations stay on the device', async () => {
     const { id, ana, one } = await meet();
     const bodies = recordRequests();
     const drafts = draftsOf(one.parley);
@@ -395,7 +394,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(await saved()).toEqual([{ text: 'not encrypted' }]);
   });
 
-  itOnce('new messages are announced with their texts, and pins and quotes have theirs', async () => {
+  it('new messages are announced with their texts, and pins and quotes have theirs', async () => {
     const { id, one, two, here, there } = await meet();
     const announced: (string | null)[] = [];
     two.parley.onMessage(({ text }) => announced.push(text));
@@ -411,7 +410,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     await eventually('the pin is opened', () => others.of(id).value?.[0]?.text === 'announced');
   });
 
-  itOnce('messages from before the encryption are recognizable, and can be edited', async () => {
+  it('messages from before the encryption are recognizable, and can be edited', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const { id: old } = await sendPlain(ana, id, 'in plain text', 'key-of-the-old-message');
@@ -428,7 +427,7 @@ describe.each(modes)('encrypted conversations of a client in %s mode', (mode) =>
     expect(protections(there)).toEqual(['protected']);
   });
 
-  itOnce('an error of the encryption stays with the entry, and retrying sends it', async () => {
+  it('an error of the encryption stays with the entry, and retrying sends it', async () => {
     const { here, there, one } = await meet();
     let fails = true;
     const failing: E2ee = {

@@ -6,7 +6,7 @@ import { encodeGlobalId } from '../../../src/core/ids.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Json, type Person, registerAll } from '../../support/client.js';
 import { attachmentOf, makeAac, makePicture } from '../../support/media.js';
-import { inOneMode, makePlace, modes, type Place } from '../../support/place.js';
+import { detailModes, makePlace, type Place } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { openDirect, send } from '../../support/talk.js';
@@ -87,8 +87,7 @@ describe('the kind of a file', () => {
   });
 });
 
-describe.each(modes)('the files of a client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the files of a client in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   beforeAll(async () => {
@@ -170,7 +169,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(parley.conversation(id).value.rows).toMatchObject([{ key, text: 'Look', status: expect.any(String) }]);
   });
 
-  itOnce('sends the waveform of a recording that the server cannot decode', async () => {
+  it('sends the waveform of a recording that the server cannot decode', async () => {
     const { id, ben, media } = await meet();
     const waveform = Array.from({ length: 64 }, (_, index) => index);
     const aac = await makeAac();
@@ -185,7 +184,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(await waveforms()).toEqual([waveform, null]);
   });
 
-  itOnce('sends at most one part again after the connection was cut', { timeout: 60_000 }, async () => {
+  it('sends at most one part again after the connection was cut', { timeout: 60_000 }, async () => {
     const { id, ben, proxy, media } = await meet();
     const bytes = bytesOf(12);
     const parts = watchParts((count) => {
@@ -227,7 +226,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('nothing is left', () => next.parley.outbox.value.length === 0);
   });
 
-  itOnce('keeps the files of a draft, and sends later messages before one that waits for its files', async () => {
+  it('keeps the files of a draft, and sends later messages before one that waits for its files', async () => {
     const { id, ben, parley, media } = await meet();
     const parts = watchParts((count, signal) => (count > 2 ? untilAborted(signal) : undefined));
     const file = await media.add(id, fileOf(bytesOf(4)));
@@ -246,7 +245,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toMatchObject([{ text: 'second' }, { text: 'first', attachments: [{}] }]);
   });
 
-  itOnce('removes files from drafts and from messages that wait, and cancels their uploads', async () => {
+  it('removes files from drafts and from messages that wait, and cancels their uploads', async () => {
     const { id, ana, ben, parley, media } = await meet();
     const bytes = async () => (await ana.ask('{ viewer { mediaUsage { bytes } } }')).viewer.mediaUsage.bytes;
     watchParts((count, signal) => (count > 1 ? untilAborted(signal) : undefined));
@@ -268,7 +267,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('everything is deleted', async () => (await bytes()) === 0);
   });
 
-  itOnce('cancels the upload of a file that was removed before the server had responded', async () => {
+  it('cancels the upload of a file that was removed before the server had responded', async () => {
     const { id, ana, media } = await meet();
     let isCreated = false;
     let respond = () => {};
@@ -293,7 +292,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     });
   });
 
-  itOnce('changes the description of an image without uploading it again', async () => {
+  it('changes the description of an image without uploading it again', async () => {
     const { id, ben, media } = await meet();
     const parts = watchParts();
     const file = await media.add(id, fileOf(await makePicture('png'), 'a.png', 'image/png'), { altText: 'A flag' });
@@ -306,7 +305,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(parts).toHaveLength(1);
   });
 
-  itOnce('changes the description of a file that is being uploaded, and sends at most one part again', async () => {
+  it('changes the description of a file that is being uploaded, and sends at most one part again', async () => {
     const { id, ben, media } = await meet();
     let isHeld = true;
     const parts = watchParts((count, signal) => (isHeld && count > 2 ? untilAborted(signal) : undefined));
@@ -320,7 +319,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(parts).toHaveLength(5);
   });
 
-  itOnce('reports when the files of a conversation have changed', async () => {
+  it('reports when the files of a conversation have changed', async () => {
     const { id, ana, ben, media } = await meet();
     const other = await openAs(ben, id);
     let isChanged = false;
@@ -352,7 +351,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     stop();
   });
 
-  itOnce('reports why a file is refused, and a rejected file can be sent as a document', async () => {
+  it('reports why a file is refused, and a rejected file can be sent as a document', async () => {
     const { id, ben, parley, media } = await meet();
     const large = await media.add(id, fileOf(randomBytes(2_000_001)));
     await eventually('it fails', () => stateOf(media, large) === 'failed');
@@ -374,7 +373,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect((await stored(ben, id))[1]).toMatchObject({ attachments: [{ kind: 'FILE', filename: 'b.png' }] });
   });
 
-  itOnce('uploads a file again that the server has deleted before the message was sent', async () => {
+  it('uploads a file again that the server has deleted before the message was sent', async () => {
     const { id, ana, ben, parley, media } = await meet();
     const parts = watchParts();
     const file = await media.add(id, fileOf(bytesOf(2)));
@@ -392,7 +391,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toMatchObject([{ text: 'again', attachments: [{ byteSize: 2 * PART - 100 }] }]);
   });
 
-  itOnce('has pages of the attachments of a conversation', async () => {
+  it('has pages of the attachments of a conversation', async () => {
     const { id, ben, media } = await meet();
     for (const name of ['a.txt', 'b.txt', 'c.txt']) await media.add(id, fileOf(Buffer.from(name), name));
     await media.send(id);
@@ -406,7 +405,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect((await media.attachments(id, { kind: 'IMAGE' })).items).toEqual([]);
   });
 
-  itOnce('removes the files from the device when the user signs out', async () => {
+  it('removes the files from the device when the user signs out', async () => {
     const { id, parley, media, url, browser } = await meet();
     watchParts((_, signal) => untilAborted(signal));
     const file = await media.add(id, fileOf(bytesOf(2)));
@@ -423,7 +422,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect([last.draft(id).value, last.token.value]).toEqual([[], undefined]);
   });
 
-  itOnce('renews the token of URLs before it is too old', async () => {
+  it('renews the token of URLs before it is too old', async () => {
     const { media, parley, proxy } = await meet();
     await eventually('there is a token', () => media.token.value !== undefined);
     const asked: string[] = [];
@@ -445,7 +444,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('it is asked for again', () => asked.length > 0);
   });
 
-  itOnce('uploads without a store, with the same function', async () => {
+  it('uploads without a store, with the same function', async () => {
     const [ana] = await registerAll(node.url, 'ana');
     const parley = openAlone({ url: node.url, sync: false });
     await parley.session.useTokens({ accessToken: ana.token, refreshToken: ana.refreshToken });
@@ -488,7 +487,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await expect(failed).rejects.toMatchObject({ code: 'FILE_UNREADABLE' });
   });
 
-  itOnce('the example of the documentation shows the progress and the images', async () => {
+  it('the example of the documentation shows the progress and the images', async () => {
     const { id, parley } = await meet();
     const drafts: string[][] = [];
     let images: { src: string; alt: string }[] = [];

@@ -7,7 +7,7 @@ import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
 import { untilNotified } from '../../support/notifier.js';
-import { detailModes, inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
+import { detailModes, makePlace, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import {
@@ -47,8 +47,7 @@ describe('isQuietAt', () => {
   });
 });
 
-describe.each(modes)('the notifications of the client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the notifications of the client in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -109,7 +108,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     await eventually('it is gone', () => [first, second].every((each) => each.value.notifications.length === 2));
   });
 
-  itOnce('load older pages, and have no gaps when older ones change', async () => {
+  it('load older pages, and have no gaps when older ones change', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openDirect(ben, ana);
     const own = await send(ana, direct, 'mine');
@@ -136,7 +135,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(inbox.value.notifications.filter(({ readAt }) => readAt === null)).toHaveLength(1);
   });
 
-  itOnce('are available without a connection, and current again after it', { timeout: 60_000 }, async () => {
+  it('are available without a connection, and current again after it', { timeout: 60_000 }, async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openDirect(ben, ana);
     const own = await send(ana, direct, 'mine');
@@ -168,7 +167,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(again.value.unreadCount).toBe(1);
   });
 
-  itOnce('choose levels, mutes and settings on all devices', async () => {
+  it('choose levels, mutes and settings on all devices', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openAnswered(ben, ana);
     const [first, second] = await Promise.all([open(ana), open(ana)]);
@@ -208,7 +207,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(third.settings.value).toMatchObject(expected);
   });
 
-  itOnce('notify of what the user wants to be notified of', async () => {
+  it('notify of what the user wants to be notified of', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     // Owners can mention everybody.
     const group = await createGroup(ben, [ana]);

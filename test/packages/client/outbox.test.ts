@@ -10,7 +10,7 @@ import { createOutbox } from '../../../packages/client/src/outbox.js';
 import { createStore } from '../../../packages/client/src/store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
-import { inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
+import { detailModes, makePlace, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { stopShared } from '../../support/shared.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
@@ -71,8 +71,7 @@ function watchSends(onResponse: (socket: WebSocket) => boolean = () => false) {
   return counts;
 }
 
-describe.each(modes)('the outbox of a client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the outbox of a client in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -105,7 +104,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     return conversation.messages.nodes.map(({ text }: { text: string }) => text);
   }
 
-  itOnce('sends again as soon as it has noticed that nothing arrives any more', { timeout: 60_000 }, async () => {
+  it('sends again as soon as it has noticed that nothing arrives any more', { timeout: 60_000 }, async () => {
     const { ben, id, proxy, conversation } = await meet(node, { keepAlive: 200 });
     proxy.swallow();
     const since = Date.now();
@@ -141,7 +140,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(texts(shown)).toEqual(written);
   });
 
-  itOnce('stores a message once whose responses are lost', { timeout: 60_000 }, async () => {
+  it('stores a message once whose responses are lost', { timeout: 60_000 }, async () => {
     const { ben, id, proxy, conversation, parley } = await meet();
     let lost = 0;
     const sends = watchSends((socket) => {
@@ -160,7 +159,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(conversation.value.rows.map((row) => row.key)).toEqual([key]);
   });
 
-  itOnce('keeps a rejected message with its error, and goes on with the next one', async () => {
+  it('keeps a rejected message with its error, and goes on with the next one', async () => {
     const { ben, id, conversation, parley } = await meet();
     const tooLong = await conversation.send('x'.repeat(100_000));
     await conversation.send('fits');
@@ -180,7 +179,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toEqual(['fits']);
   });
 
-  itOnce('waits as long as the server demands', { timeout: 60_000 }, async () => {
+  it('waits as long as the server demands', { timeout: 60_000 }, async () => {
     const limited = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_SEND_PER_PERSON: '2/2s' });
     const { ben, id, proxy, conversation, parley } = await meet(limited);
     const sends = watchSends();
@@ -193,7 +192,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(sends.sends).toBeLessThanOrEqual(8);
   });
 
-  itOnce('is emptied by the event of a message whose response was lost', async () => {
+  it('is emptied by the event of a message whose response was lost', async () => {
     const { ana, id } = await meet();
     const parley = openAlone({ url: node.url });
     const sends = watchSends(() => true);

@@ -5,13 +5,12 @@ import { peopleOf } from '../../../packages/client/src/people.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, register, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
-import { inOneMode, modes, sharedNode } from '../../support/place.js';
+import { detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { attempt, openAnswered, openDirect } from '../../support/talk.js';
 
-describe.each(modes)('the further entry points of the client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the further entry points of the client in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -48,7 +47,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     expect(peopleOf(devices[0] as Parley)).toBe(first);
   });
 
-  itOnce('fetch more contacts than a page contains', async () => {
+  it('fetch more contacts than a page contains', async () => {
     const ana = await register(node.url, 'ana');
     const others = await registerAll(node.url, ...Array.from({ length: 103 }, (_, index) => `other${index}`));
     const data = others.map((other) => ({ ownerId: rowId(ana.id), userId: rowId(other.id) }));
@@ -59,7 +58,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await eventually('all are known', () => people.contacts.value.length === 103);
   });
 
-  itOnce('show who is online', async () => {
+  it('show who is online', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     await openAnswered(ana, ben);
     const parley = openAlone({ url: node.url });
@@ -72,7 +71,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await other.close();
   });
 
-  itOnce('keep drafts on all devices, and those that were written offline', { timeout: 60_000 }, async () => {
+  it('keep drafts on all devices, and those that were written offline', { timeout: 60_000 }, async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const proxy = await startProxy(Number(new URL(node.url).port));
@@ -103,7 +102,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await eventually('it is deleted', () => there.value === undefined);
   });
 
-  itOnce('show the settings that were changed on another device', async () => {
+  it('show the settings that were changed on another device', async () => {
     const ana = await register(node.url, 'ana');
     const parley = openAlone({ url: node.url });
     draftsOf(parley);

@@ -5,7 +5,7 @@ import { noStorage, openStorage } from '../../../packages/client/src/storage.js'
 import { createStore } from '../../../packages/client/src/store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { ask, eventually, register } from '../../support/client.js';
-import { inOneMode, modes, sharedNode } from '../../support/place.js';
+import { detailModes, sharedNode } from '../../support/place.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 
 /** A session whose tokens are stored when the returned function is called. */
@@ -44,8 +44,7 @@ const password = 'correct horse';
 let people = 0;
 const newName = () => `session_${++people}`;
 
-describe.each(modes)('the session of a client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the session of a client in %s mode', (mode) => {
   let node: RunningNode;
 
   beforeAll(async () => {
@@ -74,7 +73,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(next.session.value).toMatchObject({ viewer: { email: input.email } });
   });
 
-  itOnce('reports what is wrong as an error with its code and field', async () => {
+  it('reports what is wrong as an error with its code and field', async () => {
     const parley = openAlone({ url: node.url });
     const input = account();
     await parley.session.signUp(input);
@@ -88,7 +87,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     await expect(parley.request({ kind: 'Document' } as never)).rejects.toThrow(/must be a string/);
   });
 
-  itOnce('refreshes once for all tabs', async () => {
+  it('refreshes once for all tabs', async () => {
     const browser = openBrowser();
     const person = await register(node.url, 'ana');
     const tabs = [1, 2, 3, 4, 5].map(() => browser.open({ url: node.url }));
@@ -101,7 +100,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(refreshes(fetched)).toHaveLength(1);
   });
 
-  itOnce('refreshes without Web Locks too', async () => {
+  it('refreshes without Web Locks too', async () => {
     const browser = openBrowser({ isSecure: false });
     const person = await register(node.url, 'ana');
     const parley = browser.open({ url: node.url });
@@ -111,7 +110,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(refreshes(fetched)).toHaveLength(1);
   });
 
-  itOnce('is over when the server has ended it, and keeps the data for the same user', async () => {
+  it('is over when the server has ended it, and keeps the data for the same user', async () => {
     const browser = openBrowser();
     const parley = browser.open({ url: node.url });
     const input = account();
@@ -134,7 +133,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  itOnce('removes everything from the device when the user signs out, in all tabs', async () => {
+  it('removes everything from the device when the user signs out, in all tabs', async () => {
     const browser = openBrowser();
     const [parley, other] = [browser.open({ url: node.url }), browser.open({ url: node.url })];
     await parley.session.signUp(account());
@@ -153,7 +152,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  itOnce('renews its token over the open socket', async () => {
+  it('renews its token over the open socket', async () => {
     const short = await sharedNode(mode, { ACCESS_TOKEN_TTL: '6s' });
     const browser = openBrowser();
     const parley = browser.open({ url: short.url });
@@ -171,7 +170,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  itOnce('uses tokens of getToken, and asks for another one when the server rejects it', async () => {
+  it('uses tokens of getToken, and asks for another one when the server rejects it', async () => {
     openBrowser();
     const person = await register(node.url, 'ana');
     const tokens = ['rejected', person.token, null];
@@ -183,7 +182,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     await eventually('it is signed out', () => without.session.value.status === 'signedOut');
   });
 
-  itOnce('asks getToken again after it has failed', async () => {
+  it('asks getToken again after it has failed', async () => {
     const browser = openBrowser();
     const person = await register(node.url, 'ana');
     let failures = 0;
@@ -207,7 +206,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(next.session.value).toMatchObject({ viewer: { user: { id: person.id } } });
   });
 
-  itOnce('continues with another token of getToken when the first one expires', async () => {
+  it('continues with another token of getToken when the first one expires', async () => {
     const short = await sharedNode(mode, { ACCESS_TOKEN_TTL: '3s' });
     openBrowser();
     const person = await register(short.url, 'ana');

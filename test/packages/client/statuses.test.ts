@@ -7,7 +7,7 @@ import { trimChangeLog } from '../../../src/realtime/change-log.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { makePicture } from '../../support/media.js';
-import { inOneMode, makePlace, modes, type Place } from '../../support/place.js';
+import { detailModes, makePlace, type Place } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { befriend, postStatus, statusesOfAuthor } from '../../support/status-posts.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
@@ -41,8 +41,7 @@ function countSent(name: string): () => number {
   return () => sent.mock.calls.filter(([frame]) => String(frame).includes(name)).length;
 }
 
-describe.each(modes)('the statuses of the client in %s mode', (mode) => {
-  const itOnce = inOneMode(mode, it);
+describe.each(detailModes)('the statuses of the client in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
 
@@ -142,7 +141,7 @@ describe.each(modes)('the statuses of the client in %s mode', (mode) => {
     expect(mine.value.authors[0]?.hasUnviewed).toBe(false);
   });
 
-  itOnce('stay viewed if they are fetched again before the view is reported', async () => {
+  it('stay viewed if they are fetched again before the view is reported', async () => {
     const [me, ann] = await registerAll(node.url, 'me', 'ann');
     await befriend(me, ann);
     const seen = await postStatus(ann, { text: 'a1' });
@@ -176,7 +175,7 @@ describe.each(modes)('the statuses of the client in %s mode', (mode) => {
     );
   });
 
-  itOnce('stay viewed if a list arrives that was read before the view was reported', async () => {
+  it('stay viewed if a list arrives that was read before the view was reported', async () => {
     const [me, ann] = await registerAll(node.url, 'me', 'ann');
     await befriend(me, ann);
     const seen = await postStatus(ann, { text: 'a1' });
@@ -212,7 +211,7 @@ describe.each(modes)('the statuses of the client in %s mode', (mode) => {
     expect(wasUnviewed).toBe(false);
   });
 
-  itOnce('wait on this device while there is no connection, also when the page is closed', async () => {
+  it('wait on this device while there is no connection, also when the page is closed', async () => {
     const [me, ann] = await registerAll(node.url, 'me', 'ann');
     await befriend(me, ann);
     const seen = await postStatus(ann, { text: 'a1' });
@@ -255,7 +254,7 @@ describe.each(modes)('the statuses of the client in %s mode', (mode) => {
     expect(wasUnviewed).toBe(false);
   });
 
-  itOnce('are the same in all tabs, of which one has a connection', async () => {
+  it('are the same in all tabs, of which one has a connection', async () => {
     const [me, ann] = await registerAll(node.url, 'me', 'ann');
     await befriend(me, ann);
     const browser = openBrowser();
