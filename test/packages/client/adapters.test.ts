@@ -251,6 +251,7 @@ describe.each(detailModes)('the adapters in %s mode', (mode) => {
       await eventually('it has resumed', () => caughtUp() === 2);
       await send(ana, id, 'two');
       await isShown(chat, 'one', 'two');
+      expect([chat.codes, chat.expired()]).toEqual([[], 0]);
       expect(chat.events.flatMap(({ changeSeq }) => changeSeq ?? [])).toHaveLength(2);
     });
 
