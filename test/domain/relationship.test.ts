@@ -20,7 +20,7 @@ import {
 } from '../support/durable-streams.js';
 import type { LossyRedis } from '../support/lossy-redis.js';
 import { scrape } from '../support/metrics.js';
-import { inOneMode, makePlace, modes, servicesFound, sharedNode, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, makePlace, modes, servicesFound, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { attempt, openDirect } from '../support/talk.js';
 
@@ -151,7 +151,7 @@ describe.each(modes)('contacts and blocks in %s mode', (mode) => {
 
   itOnce('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
     // On a database of its own: the cursors of the other tests are as old as the start of their nodes.
-    const { url, deps } = await sharedNode(mode, { SWEEP_INTERVAL: '1h' });
+    const { url, deps } = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     const [ana, bob] = await registerAll(url, 'ana', 'bob');
     const after = await syncCursorOf(ana);
     await attempt(ana, 'addContact', { userId: bob.id });
