@@ -86,13 +86,14 @@ describe.each(modes)('system messages in %s mode', (mode) => {
   });
 
   it('report once that a conversation was encrypted, also a direct one', async () => {
-    const [group, direct] = [await createGroup(ana, [bob], { title: 'Secret' }), await openDirect(ana, bob)];
+    // Another test uses the direct conversation of Ana and Bob.
+    const [group, direct] = [await createGroup(ana, [bob], { title: 'Secret' }), await openDirect(bob, carol)];
     expect(await change(bob, 'enableEncryption', group)).toBe('FORBIDDEN input.conversationId');
     await Promise.all([ana, ana, ana].map((person) => change(person, 'enableEncryption', group)));
-    await Promise.all([ana, bob].map((person) => change(person, 'enableEncryption', direct)));
+    await Promise.all([bob, carol].map((person) => change(person, 'enableEncryption', direct)));
     await change(ana, 'enableEncryption', group);
     expect(await toldIn(group)).toEqual(['GROUP_CREATED ana: Secret', 'ENCRYPTION_ENABLED ana:']);
-    expect(await toldIn(direct)).toEqual([expect.stringMatching(/^ENCRYPTION_ENABLED (ana|bob):$/)]);
+    expect(await toldIn(direct, bob)).toEqual([expect.stringMatching(/^ENCRYPTION_ENABLED (bob|carol):$/)]);
   });
 
   itOnce('have no sender, do not count as unread, and cannot be edited or deleted', async () => {
