@@ -623,8 +623,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
   }
 
   /**
-   * The signature keys of members of the group that are not devices of the same user for the server. A member could add such a key, which
-   * nobody would remove together with the devices of its user, or with the id of a user who is not a member.
+   * The signature keys in the group that the server does not list as devices of the user whom the certificate names. A member could
+   * have added such a key to remain in the group after their own devices are removed.
    */
   async function unknownOf(device: OwnDevice, { members }: MlsView, { devices = [] }: ApiGroup): Promise<Bytes[]> {
     const owners = new Map(devices.map(({ signatureKey, user }) => [signatureKey, user.id]));

@@ -324,7 +324,7 @@ it('a member cannot stay in the group with a key that no device has registered',
   expect(conversation.epoch).toBe(epoch);
 });
 
-it('a member cannot keep the others from writing with a certificate that contains the id of a user who is not a member', async () => {
+it('a member cannot block the others with a certificate for a user outside the conversation', async () => {
   const { server, alice, bob, conversation, id, messages } = await scene();
   const eve = await setUp(server, 'eve');
   conversation.members.add('eve');
