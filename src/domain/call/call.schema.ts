@@ -44,7 +44,7 @@ const CallKind = builder.enumType('CallKind', {
 });
 
 const CallState = builder.enumType('CallState', {
-  description: 'The state of a call.',
+  description: 'The state of a call. Treat an unknown value like ACTIVE.',
   values: {
     RINGING: { description: 'Nobody has answered yet.' },
     ACTIVE: { description: 'The call was answered.' },
@@ -69,7 +69,7 @@ const CallEndReason = builder.enumType('CallEndReason', {
 });
 
 const CallPartyState = builder.enumType('CallPartyState', {
-  description: 'Whether a device is in a call.',
+  description: 'Whether a device is in a call. Treat an unknown value like CONNECTED.',
   values: {
     CONNECTED: { description: 'The device is in the call.' },
     RECONNECTING: {

@@ -12,7 +12,7 @@ const ServiceRole = builder.enumType('ServiceRole', {
   description: 'The role of a user in the whole service.',
   values: {
     USER: { description: 'The user has no additional permissions.' },
-    MODERATOR: { description: 'The user can suspend other users.' },
+    MODERATOR: { description: 'The user can suspend other users, list suspended users, and read and resolve reports.' },
     ADMIN: { description: 'The user can also suspend moderators, assign service roles and read the audit log.' },
   },
 });

@@ -14,7 +14,8 @@ import {
 } from './trace.service.js';
 
 const NotificationOutcome = builder.enumType('NotificationOutcome', {
-  description: 'The outcome of pushes about a message.',
+  description:
+    'The outcome of pushes about a message. Treat an unknown value as an outcome that a newer server introduced.',
   values: {
     SENT: { description: 'A push service or the gateway has accepted a push.' },
     WAITING: { description: 'The outcome is not decided yet, or a push is waiting.' },
@@ -31,7 +32,7 @@ const NotificationReason = builder.enumType('NotificationReason', {
 });
 
 const PushWait = builder.enumType('PushWait', {
-  description: 'Why a push has waited.',
+  description: 'Why a push has waited. Treat an unknown value as a reason that a newer server introduced.',
   values: {
     ATTENTION: { description: 'The user was looking at one of their devices.' },
     DEVICE_PAUSED: { description: 'An earlier push to the device had failed, or its push service had asked to wait.' },

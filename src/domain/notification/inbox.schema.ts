@@ -28,7 +28,8 @@ import {
 import { findNotifications } from './inbox.store.js';
 
 const NotificationKind = builder.enumType('NotificationKind', {
-  description: 'What a notification is about.',
+  description:
+    'What a notification is about. Do not show notifications with an unknown value, which a newer server introduced.',
   values: {
     MENTION: { description: 'A message mentions the viewer.' },
     REPLY: { description: "Replies to one of the viewer's messages. A reply that mentions the viewer is a MENTION." },
@@ -148,7 +149,7 @@ addViewerMutation('markNotificationsRead', {
 const NotificationEvent = defineStreamEvent<NotificationEventShape>('NotificationEvent', {
   description: "A change of the viewer's inbox. Apply it as an upsert of the notification that it carries.",
   changeSeq:
-    "The number of the change among all changes of the viewer's own data, including those that `viewerChanges` delivers.",
+    "The number of the change among all changes of the viewer's own data, which the streams `contacts`, `notifications` and `viewerChanges` share.",
 });
 
 defineEventTypes(NotificationEvent, 'NotificationEventType', {

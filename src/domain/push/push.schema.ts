@@ -12,7 +12,7 @@ import { findSessions, findSubscriptions } from './push.store.js';
 import { vapidKeys } from './vapid-keys.js';
 
 export const PushKind = builder.enumType('PushKind', {
-  description: 'How pushes reach a device.',
+  description: 'How pushes reach a device. Treat an unknown value as a way that a newer server introduced.',
   values: {
     WEB: { description: 'By Web Push: browsers, and apps with UnifiedPush.' },
     GATEWAY: {

@@ -13,7 +13,7 @@ import { type ContactEvent as ContactEventShape, streamContacts } from './relati
 const ContactEvent = defineStreamEvent<ContactEventShape>('ContactEvent', {
   description: "A change of the viewer's contacts or blocked users. Apply it as an upsert of the user that it carries.",
   changeSeq:
-    "The number of the change among all changes of the viewer's own data, including those that `viewerChanges` delivers.",
+    "The number of the change among all changes of the viewer's own data, which the streams `contacts`, `notifications` and `viewerChanges` share.",
   shared: ['user'],
 });
 

@@ -41,7 +41,8 @@ const ReportResolution = builder.enumType('ReportResolution', {
 });
 
 const ReportProof = builder.enumType('ReportProof', {
-  description: 'What proves that the sender wrote the message in a report.',
+  description:
+    'What proves that the sender wrote the message in a report. Treat an unknown value as a proof that a newer server introduced.',
   values: {
     STORED: { description: 'The message is not encrypted: the server copied it when it was reported.' },
     VERIFIED: {
@@ -50,7 +51,7 @@ const ReportProof = builder.enumType('ReportProof', {
     },
     SIGNED: {
       description:
-        'The same, but the message was edited or deleted before the report: a device of the sender has signed this version, and the server can no longer verify that it was delivered.',
+        'The message is encrypted, and was edited or deleted before the report. A device of the sender has signed this version; the server can no longer verify that it was delivered.',
     },
   },
 });
@@ -85,7 +86,8 @@ const ReportedMessage = builder.objectRef<ReportRow>('ReportedMessage').implemen
     }),
     sender: t.field({
       type: User,
-      description: 'The user who sent the message.',
+      description:
+        'The user who sent the message, or the placeholder if they have deleted their account. It is null only if this field causes an error.',
       resolve: ({ reportedUserId }, _args, context) => loadUser(context, reportedUserId),
     }),
     text: t.exposeString('text', { description: 'The text. It is null if the message consists of files only.' }),

@@ -1,8 +1,15 @@
-import { errorCodes } from '../../core/errors.js';
+import { conflictReasons, errorCodes, forbiddenReasons } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
 import { clientLimitsOf, type Section } from '../../infra/config/define-settings.js';
 import { version } from '../../infra/config/version.js';
 import type { Capability } from '../../platform/deps.js';
+
+/** Names in a sentence: `A`, `B` or `C`. */
+const anyOf = (names: readonly string[]) =>
+  names
+    .map((name) => `\`${name}\``)
+    .join(', ')
+    .replace(/, ([^,]*)$/, ' or $1');
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description:
@@ -13,8 +20,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
         'No user is signed in, or the access token has expired or was revoked. An invalid token is never treated as anonymous access. Refresh the session or sign in. A wrong password is reported as BAD_USER_INPUT without a field.',
     },
     FORBIDDEN: {
-      description:
-        'The viewer is not allowed to do this. Where clients can react to the cause, `extensions.reason` names it: `NOT_A_MEMBER`, `RECIPIENT_UNREACHABLE`, `ACCOUNT_CLOSED` or `NOT_A_MODERATOR`. Newer servers can use other reasons. If a limit is reached, `extensions.limit` names its field in `serverInfo.limits`.',
+      description: `The viewer is not allowed to do this. Where clients can react to the cause, \`extensions.reason\` names it: ${anyOf(forbiddenReasons)}. Newer servers can use other reasons. If a limit is reached, \`extensions.limit\` names its field in \`serverInfo.limits\`.`,
     },
     NOT_FOUND: {
       description: 'The object does not exist, or the viewer cannot see it. The two cases cannot be distinguished.',
@@ -24,8 +30,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
         'An argument is invalid. `extensions.field` contains its path, for example `input.username` or `first`. If several arguments are invalid, `extensions.fields` lists each path with its message. If a value exceeds a limit, `extensions.limit` names its field in `serverInfo.limits`.',
     },
     CONFLICT: {
-      description:
-        'A value is already taken (`extensions.field` contains its path), or the request contradicts the stored state.',
+      description: `A value is already taken (\`extensions.field\` contains its path), or the request contradicts the stored state. Where clients can react to the cause, \`extensions.reason\` names it: ${anyOf(conflictReasons)}. Newer servers can use other reasons.`,
     },
     RATE_LIMITED: { description: 'Too many requests. Retry after `extensions.retryAfterMs` milliseconds.' },
     CURSOR_EXPIRED: {
@@ -78,11 +83,11 @@ export const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
 
 /** Adds the field `features` with the capabilities of all features. */
 export function addCapabilities(capabilities: readonly Capability[]): void {
-  const list = capabilities.map(({ name, description }) => `\`${name}\` (${description})`).join(', ');
+  const list = capabilities.map(({ name, description }) => `\n- \`${name}\`: ${description}.`).join('');
   builder.objectField(ServerInfo, 'features', (t) =>
     t.stringList({
       nullable: { list: false, items: false },
-      description: `The optional features that are enabled: ${list}.`,
+      description: `The optional features that are enabled, by these names. Newer servers can have other features.\n${list}`,
       resolve: (_info, _args, { deps }) =>
         capabilities.filter(({ isEnabled }) => isEnabled(deps.config)).map(({ name }) => name),
     }),

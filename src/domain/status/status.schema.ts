@@ -269,8 +269,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
         type: StatusAudienceInput,
         description: 'The audience. The default is `viewer.statusAudience`.',
       }),
-      first: t.arg.int({ description: 'The number of items after `after`.' }),
-      after: t.arg.string({ description: 'The cursor of the item before the first one.' }),
+      ...forwardArgs,
     },
     resolve: async (_viewer, { audience, ...args }, context) => {
       const wanted = audience == null ? null : audienceInputOf(audience, 'audience');

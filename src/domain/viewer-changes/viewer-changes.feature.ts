@@ -12,7 +12,7 @@ export const viewerChangesFeature = defineFeature('viewer-changes', {
     viewerChangeTypes.with({
       name: SETTINGS,
       description:
-        "The viewer's profile, availability, email address, role in the service or notification settings changed. See `viewer`.",
+        "The viewer's profile, availability, email address, role in the service, notification settings or status settings (the audience, the reporting of views and the muted authors) changed. See `viewer`.",
     }),
   ],
 });

@@ -29,7 +29,7 @@ export const ViewerChangeEvent = defineStreamEvent<ViewerChangeEventShape>('View
   description:
     "A change of the viewer's own data, which nobody else receives. Apply it as an upsert of the objects that it carries.",
   changeSeq:
-    "The number of the change among all changes of the viewer's own data, including those that `contacts` delivers.",
+    "The number of the change among all changes of the viewer's own data, which the streams `contacts`, `notifications` and `viewerChanges` share.",
 });
 
 builder.objectField(ViewerChangeEvent, 'viewer', (t) =>

@@ -115,7 +115,7 @@ export type CallKind =
   | 'VOICE'
   | '%future added value';
 
-/** Whether a device is in a call. */
+/** Whether a device is in a call. Treat an unknown value like CONNECTED. */
 export type CallPartyState =
   /** The device is in the call. */
   | 'CONNECTED'
@@ -125,7 +125,7 @@ export type CallPartyState =
   | 'RECONNECTING'
   | '%future added value';
 
-/** The state of a call. */
+/** The state of a call. Treat an unknown value like ACTIVE. */
 export type CallState =
   /** The call was answered. */
   | 'ACTIVE'
@@ -407,7 +407,7 @@ export type NotificationEventType =
   | 'UPDATED'
   | '%future added value';
 
-/** What a notification is about. */
+/** What a notification is about. Do not show notifications with an unknown value, which a newer server introduced. */
 export type NotificationKind =
   /** Another user has added the viewer to a group. */
   | 'ADDED_TO_GROUP'
@@ -727,7 +727,7 @@ export type ViewerChangeType =
   | 'DRAFT_SAVED'
   /** A setting of the viewer's own membership changed that other members do not see, such as `notificationLevel`. See `membership`. */
   | 'MEMBERSHIP_SETTINGS'
-  /** The viewer's profile, availability, email address, role in the service or notification settings changed. See `viewer`. */
+  /** The viewer's profile, availability, email address, role in the service, notification settings or status settings (the audience, the reporting of views and the muted authors) changed. See `viewer`. */
   | 'SETTINGS'
   | '%future added value';
 

@@ -148,7 +148,7 @@ export type NotificationLevel =
   | 'NONE'
   | '%future added value';
 
-/** The outcome of pushes about a message. */
+/** The outcome of pushes about a message. Treat an unknown value as an outcome that a newer server introduced. */
 export type NotificationOutcome =
   /** No push was sent: see `reason`. */
   | 'NOT_SENT'
@@ -220,7 +220,7 @@ export type PushGatewayInput = {
   pushKey: string;
 };
 
-/** How pushes reach a device. */
+/** How pushes reach a device. Treat an unknown value as a way that a newer server introduced. */
 export type PushKind =
   /** By a push gateway that supports Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM. */
   | 'GATEWAY'
@@ -228,7 +228,7 @@ export type PushKind =
   | 'WEB'
   | '%future added value';
 
-/** Why a push has waited. */
+/** Why a push has waited. Treat an unknown value as a reason that a newer server introduced. */
 export type PushWait =
   /** The user was looking at one of their devices. */
   | 'ATTENTION'
@@ -284,9 +284,9 @@ export type ReportMessageInput = {
   reason: ReportReason;
 };
 
-/** What proves that the sender wrote the message in a report. */
+/** What proves that the sender wrote the message in a report. Treat an unknown value as a proof that a newer server introduced. */
 export type ReportProof =
-  /** The same, but the message was edited or deleted before the report: a device of the sender has signed this version, and the server can no longer verify that it was delivered. */
+  /** The message is encrypted, and was edited or deleted before the report. A device of the sender has signed this version; the server can no longer verify that it was delivered. */
   | 'SIGNED'
   /** The message is not encrypted: the server copied it when it was reported. */
   | 'STORED'
@@ -342,7 +342,7 @@ export type ResolveReportInput = {
 export type ServiceRole =
   /** The user can also suspend moderators, assign service roles and read the audit log. */
   | 'ADMIN'
-  /** The user can suspend other users. */
+  /** The user can suspend other users, list suspended users, and read and resolve reports. */
   | 'MODERATOR'
   /** The user has no additional permissions. */
   | 'USER'
