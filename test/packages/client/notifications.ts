@@ -33,6 +33,8 @@ function describe({ kind, actors, count }: Notification): string | undefined {
       return `${who} reacted to your message`;
     case 'ADDED_TO_GROUP':
       return `${who} added you to a group`;
+    case 'MISSED_CALL':
+      return count === 1 ? `You missed a call from ${who}` : `You missed ${count} calls from ${who}`;
     default:
       // A newer server can use other values.
       return undefined;
