@@ -58,7 +58,7 @@ export const de: FullText = {
     usernameInvalid: 'Verwende 3 bis 32 Buchstaben, Ziffern, „_“, „.“ oder „-“.',
     emailTaken: 'Mit dieser E-Mail gibt es schon ein Konto.',
     emailInvalid: 'Das ist keine E-Mail-Adresse.',
-    passwordInvalid: 'Verwende 8 bis 72 Zeichen.',
+    passwordInvalid: 'Verwende 8 bis 72 Zeichen. Umlaute zählen doppelt, Emojis vierfach.',
     wrongPassword: 'Benutzername, E-Mail oder Passwort ist falsch.',
     linkExpired: 'Dieser Code ist ungültig oder abgelaufen. Fordere eine neue E-Mail an.',
     unreachable: 'Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es erneut.',
@@ -426,7 +426,8 @@ export const de: FullText = {
     markAll: 'Alle als gelesen markieren',
     allRead: 'Alle Mitteilungen sind als gelesen markiert.',
     empty: 'Noch keine Mitteilungen',
-    emptyText: 'Hier findest du Erwähnungen von dir sowie Antworten und Reaktionen auf deine Nachrichten.',
+    emptyText:
+      'Hier findest du Erwähnungen von dir, Antworten und Reaktionen auf deine Nachrichten und verpasste Anrufe.',
     unread: 'Ungelesen',
     both: (one, other) => `${one} und ${other}`,
     several: (one, others) => `${one} und ${others} weiteren Personen`,

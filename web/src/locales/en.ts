@@ -57,7 +57,7 @@ export const en = {
     usernameInvalid: 'Use 3 to 32 letters, digits, “_”, “.” or “-”.',
     emailTaken: 'An account with this email address already exists.',
     emailInvalid: 'This is not an email address.',
-    passwordInvalid: 'Use 8 to 72 characters.',
+    passwordInvalid: 'Use 8 to 72 characters. Accented letters count as two, emojis as four.',
     wrongPassword: 'The username, email or password is incorrect.',
     linkExpired: 'This code is invalid or has expired. Request a new email.',
     unreachable: 'The server cannot be reached. Check your connection, and try again.',
