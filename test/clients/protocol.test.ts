@@ -92,7 +92,7 @@ describe('docs/PROTOCOL.md', async () => {
   describe('describes what the standard client does', () => {
     let server: WebSocketServer;
     let url: string;
-    /** The behaviour of the server when a socket subscribes. */
+    /** The behavior of the server when a socket subscribes. */
     let end = (_socket: WebSocket) => {};
     let connections = 0;
 
