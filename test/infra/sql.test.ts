@@ -96,7 +96,8 @@ describe.skipIf(!servicesFound)('transactions that deadlock', () => {
         await change(tx, second);
       });
     await Promise.all([cross(one, other), cross(other, one)]);
-    expect(begun).toHaveLength(3);
+    // The repetition can lock the row before the transaction that waits for it does, and deadlock again.
+    expect(begun.length).toBeGreaterThan(2);
     const people = await database.db.user.findMany({ where: { id: { in: [one, other] } } });
     expect(people.map(({ searchWords }) => searchWords.join())).toEqual(['x,x', 'x,x']);
   });
@@ -117,7 +118,8 @@ describe.skipIf(!servicesFound)('transactions that deadlock', () => {
         { repeatable: true },
       );
     await Promise.all([cross(one, other), cross(other, one)]);
-    expect(begun).toHaveLength(3);
+    // The repetition can lock the row before the transaction that waits for it does, and deadlock again.
+    expect(begun.length).toBeGreaterThan(2);
     const people = await database.db.user.findMany({ where: { id: { in: [one, other] } } });
     expect(people.map(({ searchWords }) => searchWords.join())).toEqual(['x,x', 'x,x']);
   });
