@@ -217,7 +217,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await historyOf(ana, direct)).toHaveLength(Math.min(ROUNDS, 50));
   });
 
-  it('are answered by exactly one of five devices at two nodes, and all others stop ringing within a second', {
+  it('are answered by exactly one of five devices at two nodes, and all others stop ringing', {
     timeout: CASES_TIMEOUT_MS,
   }, async () => {
     /** The time from the answer until each of the other devices received the event, in milliseconds. */

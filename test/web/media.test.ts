@@ -130,7 +130,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
       expect(await ask((each) => each.getVideoPlaybackQuality().totalVideoFrames)).toBeGreaterThan(5);
       await eventually('it has ended', () => ask((each) => each.ended));
       expect(await ask((each) => each.error)).toBeNull();
-      // What was decoded is no black frame.
+      // What was decoded is not a black frame.
       const brightest = await ask((each) => {
         const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
         const context = canvas.getContext('2d');
@@ -209,7 +209,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('moves nothing when pictures arrive, are processed and loaded', { timeout: 60_000 }, async () => {
+  it('moves nothing when pictures are processed and loaded', { timeout: 60_000 }, async () => {
     const { ada, bob, id } = await pair();
     for (let number = 1; number <= 20; number += 1) await send(bob, id, `filler ${number}`);
     const { page } = await openApp(browser, url, ada, id);

@@ -134,7 +134,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     await eventually('the reaction is removed', async () => (await count()) === 0);
   });
 
-  it('displays a press of a reaction within 50 ms, whatever the server does', async () => {
+  it('displays a press of a reaction before the server answers', async () => {
     const { ada, bob, id } = await pair();
     const { id: messageId } = await send(bob, id, 'Fast?');
     await bob.ask('mutation ($input: AddReactionInput!) { addReaction(input: $input) { message { id } } }', {

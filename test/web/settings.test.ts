@@ -52,7 +52,7 @@ describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('lists the devices, and signs out another one at once', async () => {
+  it('lists the devices, and signs out another one without a reload', async () => {
     const [ada] = await registerAll(node.url, 'ada');
     const desk = await openApp(browser, url, ada);
     const phone = await openApp(browser, url, ada);

@@ -30,7 +30,7 @@ describe.skipIf(!browserFound)('the web app when nodes are killed', () => {
   }
 
   it.skipIf(!servicesFound)(
-    'continues on another node within three seconds, and neither misses nor duplicates anything',
+    'continues on another node, and neither misses nor duplicates anything',
     {
       timeout: 600_000,
     },
@@ -76,7 +76,7 @@ describe.skipIf(!browserFound)('the web app when nodes are killed', () => {
     },
   );
 
-  it('is live again within three seconds after the only node is back, and sends what was written', {
+  it('is live again after the only node is back, and sends what was written', {
     timeout: 600_000,
   }, async () => {
     const place = await makePlace('embedded');

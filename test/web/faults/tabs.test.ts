@@ -88,7 +88,7 @@ describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in
     return storedTexts(bob, id);
   }
 
-  it('continue within three seconds when the one with the connection is closed', async () => {
+  it('continue when the one with the connection is closed', async () => {
     const node = await place.start();
     const { bob, id, tabs } = await meet(node.url, node.webUrl ?? '', 4);
     const durations: number[] = [];
@@ -119,7 +119,7 @@ describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in
     await node.stop();
   });
 
-  it('continue within three seconds when the browser freezes the one with the connection', async () => {
+  it('continue when the browser freezes the one with the connection', async () => {
     const node = await place.start();
     const { bob, id, context, tabs } = await meet(node.url, node.webUrl ?? '', 3);
     const [leader, ...others] = tabs as [Tab, Tab, Tab];
