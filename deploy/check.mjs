@@ -40,7 +40,7 @@ const checks = {
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
   'README.md has at most 130 lines, so that it is read to its end': shortReadme,
-  'texts in src contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
+  'texts and pages contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
 };
 
 // Several wait for a process that uses one core.

@@ -135,7 +135,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
       const from = fromSomewhere();
       const operation = what.startsWith('{') || what.startsWith('query') ? what : mutation(what, selection);
       const answer = await from.ask((turn % 2 ? node : other).url, operation, { input }, token);
-      await eventually(`${what} is put down`, async () => {
+      await eventually(`${what} is recorded`, async () => {
         return (await rows({ address: from.address })).length >= expected.length;
       });
       expectedEntries.push(
