@@ -102,10 +102,10 @@ describe.skipIf(!browserFound)('what the web app shows of changes that it missed
       return Number(count) >= before + 2;
     });
     await panel.getByText('0 gaps', { exact: true }).waitFor();
-    await panel.getByText('0 doubles', { exact: true }).waitFor();
+    await panel.getByText('0 duplicates', { exact: true }).waitFor();
   });
 
-  it('would count gaps and duplicates', () => {
+  it('detects gaps and duplicates', () => {
     const message = (seq: number, text = `chaos ${seq}`) => ({ id: `${seq}`, seq, text });
     const stored = [message(1), message(2), message(3)];
     expect(compare(stored, stored, 'chaos ')).toEqual({ missing: [], doubled: [] });

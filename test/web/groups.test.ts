@@ -104,7 +104,7 @@ describe.skipIf(!browserFound)('groups and people in the web app', () => {
     await page.getByRole('heading', { name: bob.username }).getByRole('button').click();
     const panel = page.getByRole('complementary', { name: 'Profile' });
     await panel.getByRole('button', { name: 'Add to contacts' }).click();
-    await panel.getByRole('button', { name: 'In your contacts. Remove' }).waitFor();
+    await panel.getByRole('button', { name: 'Remove from contacts' }).waitFor();
     await page.getByRole('button', { name: 'New conversation' }).click();
     await page
       .getByRole('dialog')

@@ -53,7 +53,7 @@ describe.skipIf(!browserFound)('reports in the web app', () => {
     await edit(eve, id, 'You are kind');
     await remove(eve, id);
 
-    // Nobody but moderators finds the page.
+    // Only moderators see the page.
     await anas.page.goto(`${url}settings`);
     await anas.page.getByRole('heading', { name: 'Blocked people' }).waitFor();
     expect(await anas.page.getByRole('link', { name: 'Open the reports' }).count()).toBe(0);

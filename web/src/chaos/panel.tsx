@@ -28,7 +28,7 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
   const waiting = useReadable(parley.outbox).length;
   const [prefix] = useState(() => `chaos ${Date.now().toString(36)} `);
   const [isRunning, setRunning] = useState(true);
-  const [counts, setCounts] = useState({ gaps: 0, doubles: 0, comparisons: 0, cut: 0, lost: 0, expired: 0 });
+  const [counts, setCounts] = useState({ gaps: 0, duplicates: 0, comparisons: 0, cut: 0, lost: 0, expired: 0 });
   const sent = useRef(0);
   useEffect(() => {
     if (!isRunning) return;
@@ -41,7 +41,7 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
   }, [isRunning, faults]);
   useEffect(() => {
     const gaps = new Set<string>();
-    const doubles = new Set<string>();
+    const duplicates = new Set<string>();
     let suspects = new Set<string>();
     let comparisons = 0;
     const check = async () => {
@@ -56,10 +56,10 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
           for (const each of missing) if (suspects.has(each)) gaps.add(each);
           suspects = new Set(missing);
         }
-        for (const each of doubled) doubles.add(each);
+        for (const each of doubled) duplicates.add(each);
         comparisons += 1;
       }
-      setCounts({ gaps: gaps.size, doubles: doubles.size, comparisons, ...faults.counts });
+      setCounts({ gaps: gaps.size, duplicates: duplicates.size, comparisons, ...faults.counts });
     };
     // A comparison can be lost as well.
     const timer = setInterval(() => void check().catch(() => {}), COMPARE_EVERY_MS);
@@ -76,7 +76,7 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
     <section className={styles.panel} aria-label="Chaos" dir="ltr" lang="en">
       <p>
         <strong data-bad={counts.gaps > 0 ? '' : undefined}>{counts.gaps} gaps</strong>
-        <strong data-bad={counts.doubles > 0 ? '' : undefined}>{counts.doubles} doubles</strong>
+        <strong data-bad={counts.duplicates > 0 ? '' : undefined}>{counts.duplicates} duplicates</strong>
       </p>
       <p>
         {counts.cut} cut connections, {counts.lost} lost responses, {counts.expired} expired tokens

@@ -140,7 +140,7 @@ export function createEncryption(parley: Parley): Encryption {
       await start(of);
       isPending = false;
     } catch {
-      // Without a connection, what is stored here can be read. The rest is done as soon as there is one.
+      // Without a connection, what is stored here can be read. The remaining steps run when there is a connection.
       if (readRecord(of.userId).isReady && isSupported()) {
         await open(of).then(
           (opened) => setStatus(of, 'ready', opened),

@@ -81,7 +81,7 @@ export interface Encryption {
   removeDevice(deviceId: string): Promise<void>;
   /** The id of the device that this browser is; undefined without keys. */
   readonly deviceId: string | undefined;
-  /** Gives the device that this browser is another name. */
+  /** Renames the device of this browser. */
   rename(name: string): Promise<void>;
   /** Signs out. `erase` also deletes the keys of this browser. */
   signOut(options: { erase: boolean }): Promise<void>;

@@ -401,7 +401,7 @@ export const ar: FullText = {
     lastSeen: (when) => `آخر ظهور: ${when}`,
     write: 'إرسال رسالة',
     addContact: 'إضافة إلى جهات الاتصال',
-    removeContact: 'في جهات اتصالك. إزالة',
+    removeContact: 'إزالة من جهات الاتصال',
     block: 'حظر',
     unblock: 'إلغاء الحظر',
     blockTitle: (name) => `هل تريد حظر ${name}؟`,
@@ -914,7 +914,7 @@ export const ar: FullText = {
     missedVideo: 'مكالمة فيديو فائتة',
     declined: 'مكالمة مرفوضة',
     callBack: 'معاودة الاتصال',
-    callBackNamed: (when: string) => `الاتصال مجددًا، كما في ${when}`,
+    callBackNamed: (when: string) => `معاودة الاتصال (مكالمة ${when})`,
     history: 'المكالمات',
     problemTitle: 'تعذر بدء المكالمة',
     problems: {

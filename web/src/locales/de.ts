@@ -397,7 +397,7 @@ export const de: FullText = {
     lastSeen: (when) => `zuletzt gesehen: ${when}`,
     write: 'Nachricht schreiben',
     addContact: 'Zu Kontakten hinzufügen',
-    removeContact: 'In deinen Kontakten. Entfernen',
+    removeContact: 'Aus den Kontakten entfernen',
     block: 'Blockieren',
     unblock: 'Nicht mehr blockieren',
     blockTitle: (name) => `${name} blockieren?`,
@@ -925,7 +925,7 @@ export const de: FullText = {
     missedVideo: 'Verpasster Videoanruf',
     declined: 'Abgelehnter Anruf',
     callBack: 'Zurückrufen',
-    callBackNamed: (when: string) => `Erneut anrufen, wie am ${when}`,
+    callBackNamed: (when: string) => `Zurückrufen (Anruf vom ${when})`,
     history: 'Anrufe',
     problemTitle: 'Der Anruf kann nicht beginnen',
     problems: {

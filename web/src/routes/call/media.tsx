@@ -15,7 +15,7 @@ export function Sound({ stream, speakerId }: { stream: MediaStream; speakerId: s
   }, [stream]);
   useEffect(() => {
     const element = ref.current as (HTMLAudioElement & { setSinkId?(id: string): Promise<void> }) | null;
-    // Of a speaker that is gone, the browser uses the one of the system.
+    // If the speaker is gone, the browser uses the one of the system.
     void element?.setSinkId?.(speakerId ?? '').catch(() => {});
   }, [speakerId]);
   // biome-ignore lint/a11y/useMediaCaption: what people say in a call has no captions

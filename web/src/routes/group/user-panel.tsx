@@ -101,7 +101,7 @@ export default function UserPanel({
               {!user.viewerHasBlocked && (
                 <li>
                   <Action
-                    icon={user.viewerIsContact ? 'check' : 'userPlus'}
+                    icon={user.viewerIsContact ? 'userMinus' : 'userPlus'}
                     label={user.viewerIsContact ? group.removeContact : group.addContact}
                     onClick={() =>
                       change(() => (user.viewerIsContact ? people.removeContact(id) : people.addContact(id)))
