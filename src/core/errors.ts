@@ -58,7 +58,7 @@ export interface ErrorDetails {
   fields?: readonly WrongField[] | undefined;
   /** The reason of a FORBIDDEN or CONFLICT error, if clients react to it differently. */
   reason?: ForbiddenReason | ConflictReason;
-  /** With the reason STALE_EPOCH: where the group of the conversation is. */
+  /** With the reason STALE_EPOCH: the current generation and epoch of the group. */
   extensions?: Readonly<{ generation: number; epoch: number }>;
   /** The configured limit that was reached: its field in `serverInfo.limits`. */
   limit?: string | undefined;

@@ -674,7 +674,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(rows).toEqual([]);
     });
 
-    it('mention whom they declare', async () => {
+    it('mention the declared users', async () => {
       const group = await encryptedGroup();
       const message = await sendSealed(anas, group, 1, {
         encrypted: { mentionedIds: [carol.id, eve.id, bob.id], mentionsEveryone: false },

@@ -138,7 +138,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
       send(bob, id, 'two'),
       send(alice, newId(), 'nowhere'),
       send(carol, open, 'not joined'),
-      send(alice, toDave, 'to who is gone'),
+      send(alice, toDave, 'to a deleted user'),
       send(alice, id, 'another text', 'used'),
       send(alice, newId(), 'before', 'used'),
       send(alice, id, 'before', 'used'),

@@ -14,7 +14,7 @@ export interface ListHead {
 /** The devices of an account. Each change has a higher version, and contains the hash of the previous one. */
 export interface DeviceList extends ListHead {
   identityKey: Bytes;
-  /** For which the keys of epochs are sealed. */
+  /** The history key, for which the keys of epochs are sealed. */
   historyKey: Bytes;
   previous: Bytes;
   signatureKeys: Bytes[];

@@ -22,7 +22,7 @@ interface DeviceRecord {
   id: string | undefined;
   /** Another one for each device, so that of two tabs only one makes a device. */
   revision?: number;
-  /** Whether the server states that the user has removed this device. It reads what it has keys for. */
+  /** Whether the server states that the user has removed this device. The device can still read messages for which it has keys. */
   isRemoved?: boolean;
 }
 

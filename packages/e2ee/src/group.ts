@@ -867,7 +867,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     if (known) return known;
     const reading = storage.get(name).then((keys) => (keys as Bytes[] | undefined) ?? []);
     cached.set(name, reading);
-    // Only what was found stays the same.
+    // Only results that were found are cached.
     const forget = () => {
       if (cached.get(name) === reading) cached.delete(name);
     };
@@ -896,7 +896,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     synchronize: (id: string, goal: Goal = {}): Promise<void> => synchronize(id, goal, async () => {}),
 
     /**
-     * Calls `make` with the current group, after the duties of a sender, and stores what it returns. Nothing else changes the
+     * Calls `make` with the current group, after the commits that a sender has to make first, and stores what it returns. Nothing else changes the
      * group in the meantime.
      */
     send: <T>(id: string, make: (group: CurrentGroup) => Promise<{ result: T; changes: Record<string, unknown> }>) =>

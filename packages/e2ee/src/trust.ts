@@ -88,7 +88,7 @@ export function createTrust(
 
   /**
    * Verifies the certificate of a device, and stores the identity key if it is new.
-   * @param userId the user to whom the device has to belong, if that is known. Keys in another name are not stored.
+   * @param userId the user to whom the device has to belong, if that is known. Keys of another user are not stored.
    * @throws E2eeError `INVALID_CERTIFICATE`, or `TAMPERED` if it belongs to another user.
    */
   async function certificateOf(bytes: Uint8Array, signatureKey: Uint8Array, userId?: string): Promise<Certificate> {
@@ -102,7 +102,7 @@ export function createTrust(
         return certificate;
       });
       certificates.set(name, reading);
-      // What failed because the storage did is tried again.
+      // Work that failed because of the storage is retried.
       reading.catch(() => certificates.delete(name));
     }
     const certificate = await reading;

@@ -60,7 +60,7 @@ const CallEndReason = builder.enumType('CallEndReason', {
     CANCELLED: { description: 'The caller hung up before anybody answered.' },
     MISSED: { description: 'Nobody answered in time.' },
     BUSY: { description: 'The other user was in another call.' },
-    LOST: { description: 'No participant was connected to the server for too long.' },
+    LOST: { description: 'All participants were disconnected from the server for too long.' },
     FAILED: {
       description:
         'A participant could no longer take part, for example because they were signed out or removed from the conversation.',

@@ -80,7 +80,7 @@ interface Joining {
 }
 
 /**
- * Calls the other members of a conversation. If another member is calling at this moment, or a call of a group is in
+ * Calls the other members of a conversation. If another member is already calling, or a call of a group is in
  * progress, it joins that call. Repeating the same input with the same `clientCallId` returns the first result.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `input.conversationId`; CONFLICT of `input.clientCallId`: it
  *   was used with another input; CONFLICT with a reason: the viewer is in a call; RATE_LIMITED.

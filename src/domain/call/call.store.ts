@@ -563,7 +563,7 @@ export async function nextRingEndMs(sql: Sql): Promise<{ isAnyLive: boolean; ms:
 
 // ── signals ──
 
-/** What became of signals. */
+/** The outcome of sending signals. */
 export interface SignalsStored {
   /** The user of the party that receives them; null if it is not in the call. */
   toUserId: string | null;

@@ -114,7 +114,8 @@ const EncryptionGroup = builder.objectRef<GroupRow>('EncryptionGroup').implement
     }),
     groupInfo: t.field({
       type: 'Bytes',
-      description: 'With what a device joins the group by itself. It is null before the first commit.',
+      description:
+        'The group info of MLS, with which a device joins the group by itself. It is null before the first commit.',
       resolve: ({ groupInfo }) => groupInfo,
     }),
     devices: t.field({
@@ -161,7 +162,7 @@ const EncryptionGroup = builder.objectRef<GroupRow>('EncryptionGroup').implement
       type: 'Bytes',
       args: { deviceId: t.arg.id({ required: true, description: 'A device of the viewer.' }) },
       description:
-        'With what this device of the viewer joins the group, if another device has added it. Otherwise it is null, and the device joins with `groupInfo`.',
+        'The welcome of MLS, with which this device of the viewer joins the group, if another device has added it. Otherwise it is null, and the device joins with `groupInfo`.',
       resolve: ({ conversationId }, { deviceId }, context) =>
         welcomeOf(context.deps, viewerOf(context), conversationId, deviceIdOf(deviceId, 'deviceId')),
     }),
@@ -281,7 +282,7 @@ addViewerMutation('enableEncryption', {
 });
 
 const WelcomeInput = builder.inputType('WelcomeInput', {
-  description: 'With what an added device joins the group.',
+  description: 'The welcome of MLS, with which an added device joins the group.',
   fields: (t) => ({
     deviceId: t.id({ required: true, description: 'A device that the commit adds.' }),
     welcome: t.field({ type: 'Bytes', required: true, description: 'The welcome of MLS.' }),
@@ -316,9 +317,13 @@ addViewerMutation('commitGroup', {
     groupInfo: t.field({
       type: 'Bytes',
       required: true,
-      description: 'With what devices join the group by themselves after the commit, in the same size.',
+      description:
+        'The group info of MLS, with which devices join the group by themselves after the commit, in the same size.',
     }),
-    welcomes: t.field({ type: [WelcomeInput], description: 'With what the added devices join, in the same size.' }),
+    welcomes: t.field({
+      type: [WelcomeInput],
+      description: 'The welcomes of MLS, with which the added devices join, in the same size.',
+    }),
     sealedKeys: t.field({
       type: [SealedKeyInput],
       description: 'Keys of epochs for the accounts of members: at most `serverInfo.limits.sealedKeysMax`.',
@@ -367,7 +372,7 @@ const OwnSealedKeyInput = builder.inputType('OwnSealedKeyInput', {
 
 addViewerMutation('setSealedKeys', {
   description:
-    'Stores keys of epochs that the viewer has sealed for their own account, in place of earlier ones: for epochs from before they had account keys, and after they have replaced these keys.',
+    'Stores keys of epochs that the viewer has sealed for their own account, in place of earlier ones. Needed for epochs that began before the account had keys, and after its keys were replaced.',
   input: (t) => ({
     conversationId: t.id({ required: true, description: 'An encrypted conversation of the viewer.' }),
     sealedKeys: t.field({

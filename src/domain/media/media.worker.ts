@@ -131,7 +131,7 @@ function createMediaWorker(deps: Deps): MediaWorker {
       const danger = scanner && (await scan(scanner, id, path));
       if (danger !== undefined) return { state: 'REJECTED', reason: danger };
       const folder = dirname(path);
-      // Of a node that has ended while it processed the file.
+      // Left by a node that stopped while it processed the file.
       for (const name of await readdir(folder))
         if (name.startsWith(TEMPORARY)) await rm(join(folder, name), { force: true });
       const output = join(folder, `${TEMPORARY}${randomBytes(6).toString('hex')}-`);

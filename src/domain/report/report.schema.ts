@@ -227,7 +227,7 @@ const DisclosureInput = builder.inputType('MessageDisclosureInput', {
 
 addViewerMutation('reportMessage', {
   description:
-    'Reports a message of another user to the moderators of the service, who receive a copy of it. The sender does not learn of it. If the viewer has an open report of the message, it remains unchanged. Only who can see the message can report it.',
+    'Reports a message of another user to the moderators of the service, who receive a copy of it. The sender does not learn of it. If the viewer has an open report of the message, it remains unchanged. Only users who can see the message can report it.',
   input: (t) => ({
     messageId: t.id({ required: true, description: 'The message.' }),
     reason: t.field({ type: ReportReason, required: true, description: 'Why it is reported.' }),

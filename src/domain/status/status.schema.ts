@@ -236,7 +236,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
     type: [StatusFeedEntry],
     nullable: { list: false, items: false },
     description:
-      'The statuses of others that the viewer can see, by author: authors with something the viewer has not viewed first, then by their newest status. For its cost, it counts as a list of 50 authors with 10 statuses each.',
+      'The statuses of others that the viewer can see, by author: first the authors with statuses that the viewer has not viewed, then by their newest status. For its cost, it counts as a list of 50 authors with 10 statuses each.',
     args: {
       includeMuted: t.arg.boolean({
         required: true,
@@ -288,7 +288,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
     type: 'DateTime',
     nullable: false,
     description:
-      'The present time by the clock that decides when a status expires, which is that of the database. A client whose own clock differs can compute the difference.',
+      'The current time of the database, by which statuses expire. A client whose own clock differs can compute the difference.',
     extensions: asksDatabase,
     resolve: (_viewer, _args, context) => currentTime(context.deps),
   }),

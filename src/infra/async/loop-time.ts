@@ -13,7 +13,7 @@ export interface LoopTime {
  */
 export function createLoopTime(busyMs = () => performance.eventLoopUtilization().active): LoopTime {
   let total = 0;
-  /** The busy milliseconds per unit of weight in progress, accumulated since the start. */
+  /** The busy milliseconds divided by the total weight of the work in progress, accumulated since the start. */
   let perWeight = 0;
   let last = busyMs();
 

@@ -109,7 +109,7 @@ it('several invalid key packages in one commit are refused without unhandled rej
   }
 });
 
-it('a failure of the storage says nothing about a commit', async () => {
+it('a failure of the storage does not mean that the commit is invalid', async () => {
   const failure = new Error('The disk is full.');
   const failing = await createMls(async () => {
     throw failure;

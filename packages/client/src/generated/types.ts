@@ -89,7 +89,7 @@ export type CallEndReason =
   | 'FAILED'
   /** A participant hung up. */
   | 'HUNG_UP'
-  /** No participant was connected to the server for too long. */
+  /** All participants were disconnected from the server for too long. */
   | 'LOST'
   /** Nobody answered in time. */
   | 'MISSED'
