@@ -8,11 +8,12 @@ import { type Device, registerDevice, untilNoneWaits } from '../support/devices.
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { type PushService, startPushService } from '../support/push-service.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
 describe.each(modes)('notifications of calls in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let service: PushService;
   let node: RunningNode;
   let other: RunningNode;
@@ -75,7 +76,7 @@ describe.each(modes)('notifications of calls in %s mode', (mode) => {
     expect(await missedOf(bob)).toMatchObject([{ count: 2 }]);
   });
 
-  it('are in the inbox of members of small groups who did not join', async () => {
+  itOnce('are in the inbox of members of small groups who did not join', async () => {
     const [ana, bob, carol, dora] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dora');
     const group = await createGroup(ana, [bob, carol]);
     const { call, partyId } = await start(ana, group);
@@ -124,7 +125,7 @@ describe.each(modes)('notifications of calls in %s mode', (mode) => {
     expect(bodiesOf(device)).toHaveLength(2);
   });
 
-  it('are pushed to apps through the gateway', async () => {
+  itOnce('are pushed to apps through the gateway', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     service.answer(() => ({ status: 200, body: '{"rejected":[]}' }));
@@ -137,7 +138,7 @@ describe.each(modes)('notifications of calls in %s mode', (mode) => {
     service.answer(() => ({ status: 201 }));
   });
 
-  it('are not pushed when they are over, or the user does not want it', async () => {
+  itOnce('are not pushed when they are over, or the user does not want it', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const device = await registerDevice(bob, service);
@@ -179,7 +180,7 @@ describe.each(modes)('notifications of calls in %s mode', (mode) => {
     expect(device.received().length).toBe(received);
   });
 
-  it('of groups are pushed to members who are to ring', async () => {
+  itOnce('of groups are pushed to members who are to ring', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const group = await createGroup(ana, [bob, carol], { title: 'The team' });
     const [ofBob, ofCarol] = [await registerDevice(bob, service), await registerDevice(carol, service)];

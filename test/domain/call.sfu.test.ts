@@ -6,7 +6,7 @@ import { eventually, type Json, type Person, registerAll } from '../support/clie
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { readToken, startLiveKit } from '../support/livekit.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 import { createGroup, openDirect, REMOVE_MEMBER } from '../support/talk.js';
 
 const KEY = 'the key';
@@ -14,6 +14,7 @@ const SECRET = 'the secret of the LiveKit server, long enough';
 const SFU = { CALL_SFU_URL: 'wss://livekit.example.com', CALL_SFU_KEY: KEY, CALL_SFU_SECRET: SECRET };
 
 describe.each(modes)('calls over an SFU in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let livekit: Awaited<ReturnType<typeof startLiveKit>>;
   beforeAll(async () => {
@@ -81,36 +82,39 @@ describe.each(modes)('calls over an SFU in %s mode', (mode) => {
     }
   });
 
-  it('disconnect devices that leave or are removed, and all when they end, also if the server was away', async () => {
-    const { ana, bob, carol, group, id, partyId } = await makeCall();
-    const room = roomOf(id);
-    const [bobs, carols] = [await accept(bob, id), await accept(carol, id)];
-    expect(bobs.call.parties).toHaveLength(2);
-    await ana.ask(REMOVE_MEMBER, { input: { conversationId: group, userId: bob.id } });
-    await eventually('the removed member is disconnected', () => requestsFor(room).length === 1);
-    await leave(carol, id, carols.partyId);
-    await eventually('the device that has left is disconnected', () => requestsFor(room).length === 2);
-    livekit.failWith(503);
-    await leave(ana, id, partyId);
-    await eventually('the server refuses', () => livekit.failed > 0);
-    expect(requestsFor(room)).toHaveLength(2);
-    livekit.failWith(undefined);
-    await eventually('the room is deleted', () => requestsFor(room).length === 3);
-    expect(requestsFor(room)).toEqual([
-      `RemoveParticipant ${bobs.partyId}`,
-      `RemoveParticipant ${carols.partyId}`,
-      'DeleteRoom undefined',
-    ]);
-    // A device can connect again as long as it has a valid token. Afterwards, nothing is repeated any more.
-    expect(await tasksFor(room)).toBe(3);
-    const before = livekit.requests.length;
-    await node.deps.database.db.callSfuTask.updateMany({
-      where: { room },
-      data: { tokensUntil: new Date(Date.now() - 1_000), dueAt: new Date(Date.now() - 1_000) },
-    });
-    await eventually('all tasks have been done for the last time', async () => (await tasksFor(room)) === 0);
-    expect(livekit.requests).toHaveLength(before + 3);
-  });
+  itOnce(
+    'disconnect devices that leave or are removed, and all when they end, also if the server was away',
+    async () => {
+      const { ana, bob, carol, group, id, partyId } = await makeCall();
+      const room = roomOf(id);
+      const [bobs, carols] = [await accept(bob, id), await accept(carol, id)];
+      expect(bobs.call.parties).toHaveLength(2);
+      await ana.ask(REMOVE_MEMBER, { input: { conversationId: group, userId: bob.id } });
+      await eventually('the removed member is disconnected', () => requestsFor(room).length === 1);
+      await leave(carol, id, carols.partyId);
+      await eventually('the device that has left is disconnected', () => requestsFor(room).length === 2);
+      livekit.failWith(503);
+      await leave(ana, id, partyId);
+      await eventually('the server refuses', () => livekit.failed > 0);
+      expect(requestsFor(room)).toHaveLength(2);
+      livekit.failWith(undefined);
+      await eventually('the room is deleted', () => requestsFor(room).length === 3);
+      expect(requestsFor(room)).toEqual([
+        `RemoveParticipant ${bobs.partyId}`,
+        `RemoveParticipant ${carols.partyId}`,
+        'DeleteRoom undefined',
+      ]);
+      // A device can connect again as long as it has a valid token. Afterwards, nothing is repeated any more.
+      expect(await tasksFor(room)).toBe(3);
+      const before = livekit.requests.length;
+      await node.deps.database.db.callSfuTask.updateMany({
+        where: { room },
+        data: { tokensUntil: new Date(Date.now() - 1_000), dueAt: new Date(Date.now() - 1_000) },
+      });
+      await eventually('all tasks have been done for the last time', async () => (await tasksFor(room)) === 0);
+      expect(livekit.requests).toHaveLength(before + 3);
+    },
+  );
 });
 
 describe('the settings of the SFU', () => {

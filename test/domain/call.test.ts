@@ -203,7 +203,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await historyOf(ana, direct)).toHaveLength(2);
   });
 
-  it('are answered when both users call each other at the same time', { timeout: CASES_TIMEOUT_MS }, async () => {
+  itOnce('are answered when both users call each other at the same time', { timeout: CASES_TIMEOUT_MS }, async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -217,80 +217,88 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await historyOf(ana, direct)).toHaveLength(Math.min(ROUNDS, 50));
   });
 
-  it('are answered by exactly one of five devices at two nodes, and all others stop ringing', {
-    timeout: CASES_TIMEOUT_MS,
-  }, async () => {
-    /** The time from the answer until each of the other devices received the event, in milliseconds. */
-    const stoppedMs: number[] = [];
-    await inPairs(async ([ana, bob], rounds) => {
-      const direct = await openDirect(ana, bob);
-      const urls = [node.url, other.url, node.url, other.url, node.url];
-      const devices = await Promise.all(urls.map((url) => signInAgain(bob, url)));
-      const streams = await Promise.all(devices.map((device, index) => followCalls(device, urls[index] as string)));
-      for (let round = 0; round < rounds; round += 1) {
-        const { call, partyId } = await start(ana, direct);
-        await Promise.all(streams.map((stream) => stream.until((event) => event.call?.id === call.id)));
-        const stops = streams.map(async (stream) => {
-          const event = await stream.until((each) => each.call?.id === call.id && each.call.state === 'ACTIVE');
-          return { event, at: performance.now() };
-        });
-        const answers = await Promise.all(
-          devices.map(async (device) => ({ answer: await accept(device, call.id), at: performance.now() })),
-        );
-        const winners = answers.filter(({ answer }) => typeof answer !== 'string');
-        expect(winners).toHaveLength(1);
-        expect(answers.filter(({ answer }) => answer === 'CONFLICT ANSWERED_ELSEWHERE')).toHaveLength(4);
-        const [winner] = winners as [(typeof winners)[number]];
-        for (const [index, { event, at }] of (await Promise.all(stops)).entries()) {
-          expect(event.call.parties.map(({ id }: Json) => id)).toEqual([partyId, winner.answer.partyId]);
-          if (answers[index] !== winner) stoppedMs.push(at - winner.at);
+  itOnce(
+    'are answered by exactly one of five devices at two nodes, and all others stop ringing',
+    {
+      timeout: CASES_TIMEOUT_MS,
+    },
+    async () => {
+      /** The time from the answer until each of the other devices received the event, in milliseconds. */
+      const stoppedMs: number[] = [];
+      await inPairs(async ([ana, bob], rounds) => {
+        const direct = await openDirect(ana, bob);
+        const urls = [node.url, other.url, node.url, other.url, node.url];
+        const devices = await Promise.all(urls.map((url) => signInAgain(bob, url)));
+        const streams = await Promise.all(devices.map((device, index) => followCalls(device, urls[index] as string)));
+        for (let round = 0; round < rounds; round += 1) {
+          const { call, partyId } = await start(ana, direct);
+          await Promise.all(streams.map((stream) => stream.until((event) => event.call?.id === call.id)));
+          const stops = streams.map(async (stream) => {
+            const event = await stream.until((each) => each.call?.id === call.id && each.call.state === 'ACTIVE');
+            return { event, at: performance.now() };
+          });
+          const answers = await Promise.all(
+            devices.map(async (device) => ({ answer: await accept(device, call.id), at: performance.now() })),
+          );
+          const winners = answers.filter(({ answer }) => typeof answer !== 'string');
+          expect(winners).toHaveLength(1);
+          expect(answers.filter(({ answer }) => answer === 'CONFLICT ANSWERED_ELSEWHERE')).toHaveLength(4);
+          const [winner] = winners as [(typeof winners)[number]];
+          for (const [index, { event, at }] of (await Promise.all(stops)).entries()) {
+            expect(event.call.parties.map(({ id }: Json) => id)).toEqual([partyId, winner.answer.partyId]);
+            if (answers[index] !== winner) stoppedMs.push(at - winner.at);
+          }
+          await leave(ana, call.id, partyId);
+          await Promise.all(streams.map((stream) => untilEnded(stream, call.id)));
+          for (const { events } of streams) events.length = 0;
         }
-        await leave(ana, call.id, partyId);
-        await Promise.all(streams.map((stream) => untilEnded(stream, call.id)));
-        for (const { events } of streams) events.length = 0;
+      });
+      expect(stoppedMs).toHaveLength(4 * ROUNDS);
+      // Other tests run at the same time as the short form.
+      if (isExhaustive) {
+        console.log(`five devices, ${mode}: the others stopped at most ${Math.max(...stoppedMs).toFixed(0)} ms later`);
+        expect(Math.max(...stoppedMs)).toBeLessThan(1_000);
       }
-    });
-    expect(stoppedMs).toHaveLength(4 * ROUNDS);
-    // Other tests run at the same time as the short form.
-    if (isExhaustive) {
-      console.log(`five devices, ${mode}: the others stopped at most ${Math.max(...stoppedMs).toFixed(0)} ms later`);
-      expect(Math.max(...stoppedMs)).toBeLessThan(1_000);
-    }
-  });
+    },
+  );
 
-  it('end in one way when they are answered and cancelled, declined or missed at the same time', {
-    timeout: CASES_TIMEOUT_MS,
-  }, async () => {
-    await inPairs(async ([ana, bob], rounds) => {
-      const direct = await openDirect(ana, bob);
-      const second = await signInAgain(bob, node.url);
-      const stream = await followCalls(bob, node.url);
-      for (let round = 0; round < rounds; round += 1) {
-        const { call, partyId } = await start(ana, direct);
-        const opposite = [
-          () => leave(ana, call.id, partyId),
-          () => decline(second, call.id),
-          () => endRinging(call.id),
-        ][round % 3] as () => Promise<unknown>;
-        const [answer] = await Promise.all([accept(bob.at(other.url), call.id), opposite()]);
-        if (typeof answer === 'string') {
-          expect(answer).toBe('CONFLICT CALL_ENDED');
-          const { endReason } = await untilEnded(stream, call.id);
-          expect(endReason).toBe(['CANCELLED', 'DECLINED', 'MISSED'][round % 3]);
-        } else {
-          // A decline after the answer changes nothing.
-          await decline(second, call.id);
-          const ended = round % 3 === 0 ? undefined : await leave(bob, call.id, answer.partyId);
-          expect((await untilEnded(stream, call.id)).endReason).toBe('HUNG_UP');
-          if (ended) expect(ended.call.state).toBe('ENDED');
+  itOnce(
+    'end in one way when they are answered and cancelled, declined or missed at the same time',
+    {
+      timeout: CASES_TIMEOUT_MS,
+    },
+    async () => {
+      await inPairs(async ([ana, bob], rounds) => {
+        const direct = await openDirect(ana, bob);
+        const second = await signInAgain(bob, node.url);
+        const stream = await followCalls(bob, node.url);
+        for (let round = 0; round < rounds; round += 1) {
+          const { call, partyId } = await start(ana, direct);
+          const opposite = [
+            () => leave(ana, call.id, partyId),
+            () => decline(second, call.id),
+            () => endRinging(call.id),
+          ][round % 3] as () => Promise<unknown>;
+          const [answer] = await Promise.all([accept(bob.at(other.url), call.id), opposite()]);
+          if (typeof answer === 'string') {
+            expect(answer).toBe('CONFLICT CALL_ENDED');
+            const { endReason } = await untilEnded(stream, call.id);
+            expect(endReason).toBe(['CANCELLED', 'DECLINED', 'MISSED'][round % 3]);
+          } else {
+            // A decline after the answer changes nothing.
+            await decline(second, call.id);
+            const ended = round % 3 === 0 ? undefined : await leave(bob, call.id, answer.partyId);
+            expect((await untilEnded(stream, call.id)).endReason).toBe('HUNG_UP');
+            if (ended) expect(ended.call.state).toBe('ENDED');
+          }
+          const states = statesOf(stream, call.id);
+          expect(states.filter((state) => state === 'ENDED')).toHaveLength(1);
+          expect(states.at(-1)).toBe('ENDED');
         }
-        const states = statesOf(stream, call.id);
-        expect(states.filter((state) => state === 'ENDED')).toHaveLength(1);
-        expect(states.at(-1)).toBe('ENDED');
-      }
-      expect(await callMessagesOf(ana, direct)).toHaveLength(Math.min(rounds, 100));
-    });
-  });
+        expect(await callMessagesOf(ana, direct)).toHaveLength(Math.min(rounds, 100));
+      });
+    },
+  );
 
   itOnce('are busy when the other user is in another call, and can ring at the same time as others', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
@@ -323,7 +331,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await start(carol, withCarol)).toMatchObject({ call: { state: 'RINGING' } });
   });
 
-  it('begin each stream, are up to date at CAUGHT_UP, and are delivered over SSE as well', async () => {
+  itOnce('begin each stream, are up to date at CAUGHT_UP, and are delivered over SSE as well', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const [direct, group] = [await openDirect(ana, bob), await createGroup(carol, [bob])];
     const over = await start(ana, direct);
@@ -506,7 +514,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await untilEnded(stream, call.id)).toMatchObject({ endReason: 'MISSED' });
   });
 
-  it('show devices whose streams have ended as RECONNECTING, and end when all are lost', async () => {
+  itOnce('show devices whose streams have ended as RECONNECTING, and end when all are lost', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const { call, partyId } = await start(ana, await openDirect(ana, bob));
     const answered = await accept(bob, call.id);
@@ -600,7 +608,7 @@ describe.each(modes)('signals in %s mode', (mode) => {
     expect(payloadsOf(await followCalls(ana, other.url, from))).toEqual(['answer']);
   });
 
-  it('are delivered in one order when several devices send at the same time, also if they are long', async () => {
+  itOnce('are delivered in one order when several devices send at the same time, also if they are long', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const group = await createGroup(ana, [bob, carol]);
     const { call, partyId: to } = await start(ana, group);

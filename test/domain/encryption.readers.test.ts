@@ -20,7 +20,7 @@ import {
 } from '../support/encryption.js';
 import { createUpload, putPart } from '../support/media.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
 const rowOf = (id: string) => decodeGlobalId(id, 'id').id;
@@ -64,6 +64,7 @@ async function dump({ deps }: RunningNode): Promise<string> {
 }
 
 describe.each(modes)('what the server does with encrypted conversations in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -138,7 +139,7 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     }
   });
 
-  it('refuses to summarize, finds nothing in a search, and lists no earlier texts', async () => {
+  itOnce('refuses to summarize, finds nothing in a search, and lists no earlier texts', async () => {
     const group = await createGroup(ana, [bob]);
     await send(ana, group, 'the aardvark from before');
     await enable(ana, group);
@@ -198,7 +199,7 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     expect(seen.viewer.notifications.nodes).toEqual([{ kind: 'MENTION', message: shown }]);
   });
 
-  it('accepts attachments only as files', async () => {
+  itOnce('accepts attachments only as files', async () => {
     const group = await encrypted();
     const upload = async (kind: string) => {
       const file = Buffer.from(`opaque bytes of a ${kind}`);
@@ -220,7 +221,7 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     expect(await sendSealed(anas, group, 1, { attachmentIds: [file] })).toMatchObject({ text: null });
   });
 
-  it('answers to statuses with encrypted messages', async () => {
+  itOnce('answers to statuses with encrypted messages', async () => {
     const [one, two] = await registerAll(node.url, 'one', 'two');
     await must(one, 'addContact', { userId: two.id });
     await must(two, 'addContact', { userId: one.id });
@@ -278,7 +279,7 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     expect(stream.events.filter(({ commit: c }) => c?.epoch === 1)).toEqual([]);
   });
 
-  it('limits the key packages that a user claims, and the commits that a user makes', async () => {
+  itOnce('limits the key packages that a user claims, and the commits that a user makes', async () => {
     const limited = await (await makePlace(mode)).start({
       RATE_LIMITS: 'on',
       RATE_CLAIM_PER_PERSON: '3/1h',

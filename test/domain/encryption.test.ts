@@ -85,7 +85,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(await call(ana, 'removeDevice', { deviceId: device.id })).toBe('NOT_FOUND input.deviceId');
     });
 
-    it('are limited in number, also when they are registered at the same time', async () => {
+    itOnce('are limited in number, also when they are registered at the same time', async () => {
       const [person] = await registerAll(node.url, 'full');
       const results = await Promise.all(
         Array.from({ length: 8 }, (_, index) =>
@@ -98,7 +98,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(results.filter((result) => result === 'FORBIDDEN')).toHaveLength(4);
     });
 
-    it('of two that set up the keys of the account at once, one is refused, and a retry is not', async () => {
+    itOnce('of two that set up the keys of the account at once, one is refused, and a retry is not', async () => {
       const [one] = await registerAll(node.url, 'setup');
       const keys = (vault: string, replaces?: string) => ({
         identityKey: bytes(),
@@ -152,7 +152,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect((await two.ask(QUERY, { user: one.id })).user.deviceList).toBe(lists[1]);
     });
 
-    it('are visible to those who share a conversation, without their names', async () => {
+    itOnce('are visible to those who share a conversation, without their names', async () => {
       const [one, two] = await registerAll(node.url, 'one', 'two');
       const device = await registerDevice(one, { name: 'Laptop' });
       await must(one, 'setAccountKeys', {
@@ -261,7 +261,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       );
     });
 
-    it('are each given to one of 100 simultaneous claims', async () => {
+    itOnce('are each given to one of 100 simultaneous claims', async () => {
       const [person] = await registerAll(node.url, 'wanted');
       const device = await registerDevice(person);
       const packages = Array.from({ length: 5 }, () => bytes());
@@ -389,7 +389,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect((await groupOf(ana, group)).devicesToAdd).toEqual([]);
     });
 
-    it('fit into a request, and are refused if they are larger than the setting allows', async () => {
+    itOnce('fit into a request, and are refused if they are larger than the setting allows', async () => {
       const group = await encryptedGroup();
       const { groupCommitMaxBytes, sealedKeysMax } = node.deps.config;
       const part = Math.floor(groupCommitMaxBytes / 3);
@@ -443,7 +443,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       await db.conversation.delete({ where: { id: rowOf(group) } });
     });
 
-    it('of 50 simultaneous ones store one for each epoch, and all clients see the same', async () => {
+    itOnce('of 50 simultaneous ones store one for each epoch, and all clients see the same', async () => {
       const group = await encryptedGroup();
       const streams = [node, other].map(({ url }) =>
         listen(
@@ -472,7 +472,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(await groupOf(carol, group)).toMatchObject({ epoch: 2, commits: { nodes: { length: 2 } } });
     });
 
-    it('of all devices that repeat them with the next epoch are stored in one order', async () => {
+    itOnce('of all devices that repeat them with the next epoch are stored in one order', async () => {
       const group = await encryptedGroup();
       const streams = [node, other].map(({ url }) =>
         listen(

@@ -9,7 +9,7 @@ import { type Device, makeDue, registerDevice, untilAllWait, untilNoneWaits } fr
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { notified } from '../support/notified.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { type PushService, startPushService } from '../support/push-service.js';
 import { attempt, openDirect, send } from '../support/talk.js';
 
@@ -20,6 +20,7 @@ const NOTIFY = '/_matrix/push/v1/notify';
 
 /** The clock is controlled: pushes wait for an hour, until a test lets it pass (`makeDue`). */
 describe.each(modes)('a message that its recipient reads on another device, in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let service: PushService;
   let node: RunningNode;
   let other: RunningNode;
@@ -102,7 +103,7 @@ describe.each(modes)('a message that its recipient reads on another device, in %
     await expectNoPush(scene, message);
   });
 
-  it('is not pushed if it was read while the push waits', async () => {
+  itOnce('is not pushed if it was read while the push waits', async () => {
     const scene = await makeScene();
     const message = await send(scene.bob, scene.conversationId, 'hello');
     await notified(node, message);
@@ -112,7 +113,7 @@ describe.each(modes)('a message that its recipient reads on another device, in %
     await expectNoPush(scene, message);
   });
 
-  it('is not pushed if it was read when the push was due, and a node has claimed it', async () => {
+  itOnce('is not pushed if it was read when the push was due, and a node has claimed it', async () => {
     const scene = await makeScene();
     const { sql } = node.deps.database;
     const message = await send(scene.bob, scene.conversationId, 'hello');
@@ -138,27 +139,30 @@ describe.each(modes)('a message that its recipient reads on another device, in %
     await expectNoPush(scene, message);
   });
 
-  it('was pushed if it is read while the push is being sent, and the number on the phone is corrected', async () => {
-    const scene = await makeScene();
-    const message = await send(scene.bob, scene.conversationId, 'hello');
-    await notified(node, message);
-    await untilAllWait(node);
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let sending = 0;
-    service.answer(async (push) => {
-      sending += 1;
-      await released;
-      return accept(push);
-    });
-    await makeDue(node);
-    await eventually('both pushes are being sent', () => sending === 2);
-    await scene.read(message.seq);
-    release();
-    await expectCorrected(scene, message);
-  });
+  itOnce(
+    'was pushed if it is read while the push is being sent, and the number on the phone is corrected',
+    async () => {
+      const scene = await makeScene();
+      const message = await send(scene.bob, scene.conversationId, 'hello');
+      await notified(node, message);
+      await untilAllWait(node);
+      let release = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      let sending = 0;
+      service.answer(async (push) => {
+        sending += 1;
+        await released;
+        return accept(push);
+      });
+      await makeDue(node);
+      await eventually('both pushes are being sent', () => sending === 2);
+      await scene.read(message.seq);
+      release();
+      await expectCorrected(scene, message);
+    },
+  );
 
   it('was pushed if it is read afterwards, and the number on the phone is corrected', async () => {
     const scene = await makeScene();
@@ -210,7 +214,7 @@ describe.each(modes)('a message that its recipient reads on another device, in %
     }
   });
 
-  it('is left out of a push about later messages', async () => {
+  itOnce('is left out of a push about later messages', async () => {
     const scene = await makeScene();
     const first = await send(scene.bob, scene.conversationId, 'first');
     const second = await send(scene.bob, scene.conversationId, 'second');

@@ -113,7 +113,7 @@ describe.each(modes)('reports in %s mode', (mode) => {
     }
   });
 
-  it('a user has one open report of a message, on all nodes at once', async () => {
+  itOnce('a user has one open report of a message, on all nodes at once', async () => {
     const [ana, ben, eve] = await people('ana', 'ben', 'eve');
     const group = await createGroup(ana, [ben, eve]);
     const { id } = await send(eve, group, 'reported often');
@@ -144,7 +144,7 @@ describe.each(modes)('reports in %s mode', (mode) => {
     ]);
   });
 
-  it('only messages of others that the reporter can see are reported', async () => {
+  itOnce('only messages of others that the reporter can see are reported', async () => {
     const [ana, eve, outsider] = await people('ana', 'eve', 'outsider');
     const group = await createGroup(eve, [ana], { historyVisibility: 'SINCE_JOINED' });
     const { id } = await send(eve, group, 'hello');
@@ -173,7 +173,7 @@ describe.each(modes)('reports in %s mode', (mode) => {
     expect(await reportsOf(later.id)).toEqual([]);
   });
 
-  it('moderators neither see nor resolve reports about themselves', async () => {
+  itOnce('moderators neither see nor resolve reports about themselves', async () => {
     const [ana, second] = await people('ana', 'second');
     await setRole(second, 'MODERATOR');
     const direct = await openDirect(ana, second);
@@ -294,7 +294,7 @@ describe.each(modes)('reports in %s mode', (mode) => {
     }
   });
 
-  it('a message that was edited or deleted is reported as far as the device has it', async () => {
+  itOnce('a message that was edited or deleted is reported as far as the device has it', async () => {
     const { ana, eve, ours, theirs } = await encrypted();
     const sent = await theirs.send({ text: 'original' });
     const received = await read(ana, sent.id);
@@ -314,7 +314,7 @@ describe.each(modes)('reports in %s mode', (mode) => {
     expect(second?.target).toMatchObject({ text: 'harmless', proof: 'SIGNED', deletedAt: expect.any(String) });
   });
 
-  it('a hostile reporter cannot forge a report', async () => {
+  itOnce('a hostile reporter cannot forge a report', async () => {
     const { ana, eve, id, ours, theirs } = await encrypted();
     const sent = await theirs.send({ text: 'genuine' });
     const another = await theirs.send({ text: 'from another context' });
@@ -371,29 +371,32 @@ describe.each(modes)('reports in %s mode', (mode) => {
     expect(await report(ana, sent.id, { disclosure })).toMatchObject({ message: { id: sent.id } });
   });
 
-  it('a hostile sender cannot prevent a report by replacing the certificate of the device or with unusual texts', async () => {
-    const { ana, eve, ours, theirs } = await encrypted();
-    const sent = await theirs.send({ text: 'abuse \0 with \ud800 marks' });
-    const message = await read(ana, sent.id);
-    expect((await ours.open(message)).content.text).toContain('abuse');
-    const [device] = (await eve.ask('{ viewer { user { devices { signatureKey } } } }')).viewer.user.devices;
-    const signatureKey = new Uint8Array(Buffer.from(device.signatureKey, 'base64url'));
-    for (let times = 0; times < 3; times++) {
-      const contentKey = (await ed25519Pair()).publicKey;
-      const account = await createAccountKeys();
-      const certificate = await issueCertificate(account, { userId: eve.id, signatureKey, contentKey });
-      await must(eve, 'registerDevice', {
-        signatureKey: device.signatureKey,
-        certificate: Buffer.from(certificate).toString('base64url'),
-      });
-    }
-    const again = await read(ana, sent.id);
-    await expect(ours.open(again)).rejects.toMatchObject({ code: expect.any(String) });
-    const { disclosure } = await ours.report(again);
-    expect(await report(ana, sent.id, { disclosure })).toMatchObject({ message: { id: sent.id } });
-    const [found] = await reportsOf(sent.id);
-    expect(found?.target).toMatchObject({ text: 'abuse  with \ufffd marks', proof: 'VERIFIED' });
-  });
+  itOnce(
+    'a hostile sender cannot prevent a report by replacing the certificate of the device or with unusual texts',
+    async () => {
+      const { ana, eve, ours, theirs } = await encrypted();
+      const sent = await theirs.send({ text: 'abuse \0 with \ud800 marks' });
+      const message = await read(ana, sent.id);
+      expect((await ours.open(message)).content.text).toContain('abuse');
+      const [device] = (await eve.ask('{ viewer { user { devices { signatureKey } } } }')).viewer.user.devices;
+      const signatureKey = new Uint8Array(Buffer.from(device.signatureKey, 'base64url'));
+      for (let times = 0; times < 3; times++) {
+        const contentKey = (await ed25519Pair()).publicKey;
+        const account = await createAccountKeys();
+        const certificate = await issueCertificate(account, { userId: eve.id, signatureKey, contentKey });
+        await must(eve, 'registerDevice', {
+          signatureKey: device.signatureKey,
+          certificate: Buffer.from(certificate).toString('base64url'),
+        });
+      }
+      const again = await read(ana, sent.id);
+      await expect(ours.open(again)).rejects.toMatchObject({ code: expect.any(String) });
+      const { disclosure } = await ours.report(again);
+      expect(await report(ana, sent.id, { disclosure })).toMatchObject({ message: { id: sent.id } });
+      const [found] = await reportsOf(sent.id);
+      expect(found?.target).toMatchObject({ text: 'abuse  with \ufffd marks', proof: 'VERIFIED' });
+    },
+  );
 
   itOnce('a message whose reply link the server did not receive from its sender is refused', async () => {
     const { ana, eve, id, ours, theirs } = await encrypted();

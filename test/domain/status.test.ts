@@ -13,7 +13,7 @@ import {
 } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
 import { complete, createUpload, makePicture, makeVideo, open, putPart, uploaded } from '../support/media.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { befriend, postStatus, setStatusAudience, tryPostStatus } from '../support/status-posts.js';
 import { attempt, createGroup, openDirect, remove, trySend } from '../support/talk.js';
 
@@ -60,6 +60,7 @@ const changesOf = ({ events }: Listening) =>
   events.filter(({ type }) => type !== 'CAUGHT_UP').map(({ type, statusId }) => ({ type, statusId }));
 
 describe.each(modes)('statuses in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
@@ -154,7 +155,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await attempt(friend, 'deleteStatus', { statusId: status.id })).toBe('NOT_FOUND input.statusId');
   });
 
-  it('are shown to the listed contacts only, and to nobody whom the author removes or blocks', async () => {
+  itOnce('are shown to the listed contacts only, and to nobody whom the author removes or blocks', async () => {
     const [author, one, two, three] = await registerAll(node.url, 'author', 'one', 'two', 'three');
     await befriend(author, one);
     await befriend(author, two);
@@ -184,7 +185,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await nodeOf(three, status.id)).toBeNull();
   });
 
-  it('are posted once for each clientStatusId', async () => {
+  itOnce('are posted once for each clientStatusId', async () => {
     const [author] = await registerAll(node.url, 'author');
     const input = { clientStatusId: 'first', text: ' Hello ', style: 'sunset' };
     const [one, two] = await Promise.all([tryPost(author, input), tryPost({ ...author }, input)]);
@@ -201,7 +202,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await tryPost(author, { ...withFile, clientStatusId: 'third' })).toBe('CONFLICT input.attachmentId');
   });
 
-  it('are limited in number, length and audience, and refuse what cannot be shown', async () => {
+  itOnce('are limited in number, length and audience, and refuse what cannot be shown', async () => {
     const [author, friend] = await registerAll(node.url, 'author', 'friend');
     const wrong: [Json, string][] = [
       [{}, 'BAD_USER_INPUT input.text'],
@@ -270,7 +271,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect((await feedOf(viewers[1] as Person))[0]).toMatchObject({ hasUnviewed: true });
   });
 
-  it('have views that are reported only among users who report theirs', async () => {
+  itOnce('have views that are reported only among users who report theirs', async () => {
     const [author, open, secret] = await registerAll(node.url, 'author', 'open', 'secret');
     await befriend(author, open);
     await befriend(author, secret);
@@ -293,7 +294,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await viewersOf()).toEqual([open.id]);
   });
 
-  it('have an audience that is stored, previewed exactly, and fixed when they are posted', async () => {
+  itOnce('have an audience that is stored, previewed exactly, and fixed when they are posted', async () => {
     const [author, ...friends] = await registerAll(node.url, 'author', 'f1', 'f2', 'f3');
     const [f1, f2, f3] = friends as [Person, Person, Person];
     for (const friend of [f1, f2]) await befriend(author, friend);
@@ -338,7 +339,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     );
   });
 
-  it('can be muted by author, and come with the unviewed ones first', async () => {
+  itOnce('can be muted by author, and come with the unviewed ones first', async () => {
     const [viewer, ann, ben] = await registerAll(node.url, 'viewer', 'ann', 'ben');
     for (const author of [ann, ben]) await befriend(viewer, author);
     const ofAnn = await post(ann, { text: 'Ann' });
@@ -368,7 +369,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await mute(viewer.id, true)).toBe('BAD_USER_INPUT input.userId');
   });
 
-  it('are replied to in the direct conversation with the author, with an excerpt that remains', async () => {
+  itOnce('are replied to in the direct conversation with the author, with an excerpt that remains', async () => {
     const [author, friend, third] = await registerAll(node.url, 'author', 'friend', 'third');
     await befriend(author, friend);
     const direct = await openDirect(friend, author);
@@ -396,7 +397,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect((await trySend(friend, direct, 'plain')).errors).toBeUndefined();
   });
 
-  it('show an image to others when it is READY, and are deleted with it', async () => {
+  itOnce('show an image to others when it is READY, and are deleted with it', async () => {
     const [author, friend] = await registerAll(node.url, 'author', 'friend');
     await befriend(author, friend);
     const heard = await follow(other, friend);
@@ -414,7 +415,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     expect(await countFiles(bad.status.id)).toBe(0);
   });
 
-  it('are deleted if their video turns out to be too long, and refused if that is known', async () => {
+  itOnce('are deleted if their video turns out to be too long, and refused if that is known', async () => {
     const [author, friend] = await registerAll(node.url, 'author', 'friend');
     await befriend(author, friend);
     const heard = await follow(other, friend);
@@ -443,7 +444,7 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     });
   });
 
-  it('are posted at a limited rate, including retries, which limits nothing else', async () => {
+  itOnce('are posted at a limited rate, including retries, which limits nothing else', async () => {
     const limits = { RATE_LIMITS: 'on', RATE_STATUS_PER_PERSON: '2/1h' };
     const limited = await (await makePlace(mode)).start(limits);
     const [author, friend] = await registerAll(limited.url, 'author', 'friend');
