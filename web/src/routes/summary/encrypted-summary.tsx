@@ -4,9 +4,9 @@ import { createHistory, type ReadMessage } from '../../encryption/history.ts';
 import type { Encryption } from '../../encryption/types.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
-import { Button } from '../../shell/button.tsx';
 import { summarize } from './summarize.ts';
 import styles from './summary-panel.module.css';
+import { SummaryStart } from './summary-start.tsx';
 import { type ShownSummary, Summary } from './summary-view.tsx';
 
 /** Summarizes messages of an encrypted conversation in this browser. The summary is not stored. */
@@ -63,26 +63,10 @@ export default function EncryptedSummary({
     }
   }
 
-  const isBusy = progress !== undefined;
   return (
     <>
       <p className={styles.note}>{text.inBrowser}</p>
-      <div className={styles.start}>
-        <Button kind="primary" busy={isBusy} disabled={latestSeq === 0} onClick={() => void start()}>
-          {text.start}
-        </Button>
-      </div>
-      {isBusy && (
-        <div className={styles.progress}>
-          <progress value={progress} max={1} aria-label={text.progress} />
-          <span role="status">{text.percent(Math.round(progress * 4) * 25)}</span>
-        </div>
-      )}
-      {error !== undefined && (
-        <p role="alert" className={styles.error}>
-          {error}
-        </p>
-      )}
+      <SummaryStart progress={progress} error={error} isDisabled={latestSeq === 0} onStart={() => void start()} />
       {summary && <Summary summary={summary} isOpen onJump={onJump} onRenew={undefined} />}
     </>
   );

@@ -9,9 +9,9 @@ import {
 } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
-import { Button } from '../../shell/button.tsx';
 import { SidePanel } from '../../shell/side-panel.tsx';
 import styles from './summary-panel.module.css';
+import { SummaryStart } from './summary-start.tsx';
 import { Summary } from './summary-view.tsx';
 
 const EncryptedSummary = lazy(() => import('./encrypted-summary.tsx'));
@@ -88,27 +88,12 @@ export default function SummaryPanel({
       ) : (
         <>
           {info?.features.includes('writtenSummaries') && <p className={styles.note}>{text.modelReads}</p>}
-          <div className={styles.start}>
-            <Button
-              kind="primary"
-              busy={isBusy}
-              disabled={latestSeq === 0}
-              onClick={() => start(from[range], latestSeq)}
-            >
-              {text.start}
-            </Button>
-          </div>
-          {isBusy && (
-            <div className={styles.progress}>
-              <progress value={progress} max={1} aria-label={text.progress} />
-              <span role="status">{text.percent(Math.round(progress * 4) * 25)}</span>
-            </div>
-          )}
-          {error !== undefined && (
-            <p role="alert" className={styles.error}>
-              {error}
-            </p>
-          )}
+          <SummaryStart
+            progress={progress}
+            error={error}
+            isDisabled={latestSeq === 0}
+            onStart={() => start(from[range], latestSeq)}
+          />
         </>
       )}
       {!isEncrypted && summaries.list?.length === 0 && !isBusy && <p className={styles.none}>{text.none}</p>}
