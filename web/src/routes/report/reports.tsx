@@ -11,13 +11,12 @@ import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
-import { Link } from '../../shell/router.tsx';
+import { Page } from '../../shell/page.tsx';
 import { useTimes } from '../../shell/time.ts';
 import { useTask } from '../../shell/use-task.ts';
 import styles from './report.module.css';
 
-type Page = ReportsQuery['reports'];
-type Report = NonNullable<Page>['nodes'][number];
+type Report = NonNullable<ReportsQuery['reports']>['nodes'][number];
 type State = Exclude<ReportState, '%future added value'>;
 
 const states: readonly State[] = ['OPEN', 'RESOLVED'];
@@ -28,28 +27,20 @@ const textOf = (texts: Readonly<Record<string, string>>, value: string | null, o
 
 /** The reports of users, for moderators. */
 export default function Reports() {
-  const { app, report: text } = useScreenText();
+  const { report: text } = useScreenText();
   const [state, setState] = useState<State>('OPEN');
   return (
-    <main className={styles.page}>
-      <div className={styles.column}>
-        <header className={styles.header}>
-          <Link to={{ name: 'settings' }} className={styles.back} aria-label={app.back} title={app.back}>
-            <Icon name="back" />
-          </Link>
-          <h1>{text.title}</h1>
-        </header>
-        <fieldset className={styles.states} aria-label={text.show}>
-          {states.map((each) => (
-            <label key={each}>
-              <input type="radio" name="state" checked={each === state} onChange={() => setState(each)} />
-              {text.states[each]}
-            </label>
-          ))}
-        </fieldset>
-        <List key={state} state={state} />
-      </div>
-    </main>
+    <Page title={text.title} back={{ name: 'settings' }}>
+      <fieldset className={styles.states} aria-label={text.show}>
+        {states.map((each) => (
+          <label key={each}>
+            <input type="radio" name="state" checked={each === state} onChange={() => setState(each)} />
+            {text.states[each]}
+          </label>
+        ))}
+      </fieldset>
+      <List key={state} state={state} />
+    </Page>
   );
 }
 

@@ -7,6 +7,7 @@ import { areKeysOn, write } from '../../preferences.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
+import { Page } from '../../shell/page.tsx';
 import { Link } from '../../shell/router.tsx';
 import { chooseHue, chooseTheme, currentHue, currentTheme, hues, themes } from '../../shell/theme.ts';
 import { useIsModerator } from '../report/role.ts';
@@ -34,80 +35,72 @@ export default function Settings() {
     else void parley.session.signOut();
   };
   return (
-    <main className={styles.page}>
-      <div className={styles.column}>
-        <header className={styles.header}>
-          <Link to={{ name: 'home' }} className={styles.back} aria-label={app.back} title={app.back}>
-            <Icon name="back" />
-          </Link>
-          <h1>{settings.title}</h1>
-        </header>
-        {user && (
-          <section className={styles.profile}>
-            <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={56} />
-            <div className={styles.names}>
-              <h2>
-                <bdi>{user.displayName}</bdi>
-              </h2>
-              <p>@{user.username}</p>
-            </div>
-            <div className={styles.buttons}>
-              <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>
-              <Button onClick={signOut}>{account.signOut}</Button>
-            </div>
-          </section>
-        )}
-        <Suspense>
-          {encryption && isSigningOut && <SignOutDialog encryption={encryption} onClose={() => setSigningOut(false)} />}
+    <Page title={settings.title} back={{ name: 'home' }}>
+      {user && (
+        <section className={styles.profile}>
+          <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={56} />
+          <div className={styles.names}>
+            <h2>
+              <bdi>{user.displayName}</bdi>
+            </h2>
+            <p>@{user.username}</p>
+          </div>
+          <div className={styles.buttons}>
+            <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>
+            <Button onClick={signOut}>{account.signOut}</Button>
+          </div>
+        </section>
+      )}
+      <Suspense>
+        {encryption && isSigningOut && <SignOutDialog encryption={encryption} onClose={() => setSigningOut(false)} />}
+      </Suspense>
+      {viewer && isEditing && <ProfileDialog viewer={viewer} onClose={() => setEditing(false)} />}
+      {viewer && (
+        <Section title={settings.availability}>
+          <AvailabilityChoice current={viewer.availability} />
+        </Section>
+      )}
+      <Section title={notifications.title}>
+        <NotificationSettings />
+      </Section>
+      <Section title={status.title}>
+        <StatusSettings />
+      </Section>
+      <Section title={encryptionText.title}>
+        <Suspense fallback={<p role="status">{app.loading}</p>}>
+          <EncryptionSettings />
         </Suspense>
-        {viewer && isEditing && <ProfileDialog viewer={viewer} onClose={() => setEditing(false)} />}
-        {viewer && (
-          <Section title={settings.availability}>
-            <AvailabilityChoice current={viewer.availability} />
-          </Section>
-        )}
-        <Section title={notifications.title}>
-          <NotificationSettings />
+      </Section>
+      {isModerator && (
+        <Section title={report.title}>
+          <p className={styles.audience}>
+            <span>{report.linkHint}</span>
+            <Link to={{ name: 'reports' }}>{report.link}</Link>
+          </p>
         </Section>
-        <Section title={status.title}>
-          <StatusSettings />
-        </Section>
-        <Section title={encryptionText.title}>
-          <Suspense fallback={<p role="status">{app.loading}</p>}>
-            <EncryptionSettings />
-          </Suspense>
-        </Section>
-        {isModerator && (
-          <Section title={report.title}>
-            <p className={styles.audience}>
-              <span>{report.linkHint}</span>
-              <Link to={{ name: 'reports' }}>{report.link}</Link>
-            </p>
-          </Section>
-        )}
-        <Section title={settings.theme}>
-          <ThemeChoice />
-        </Section>
-        <Section title={settings.accent}>
-          <HueChoice />
-        </Section>
-        <Section title={settings.language}>
-          <LanguageChoice />
-        </Section>
-        <Section title={settings.keys}>
-          <KeysChoice />
-        </Section>
-        <Section title={settings.sessions}>
-          <Sessions />
-        </Section>
-        <Section title={settings.blocked}>
-          <Blocked />
-        </Section>
-        <Section title={settings.password}>
-          <PasswordForm />
-        </Section>
-      </div>
-    </main>
+      )}
+      <Section title={settings.theme}>
+        <ThemeChoice />
+      </Section>
+      <Section title={settings.accent}>
+        <HueChoice />
+      </Section>
+      <Section title={settings.language}>
+        <LanguageChoice />
+      </Section>
+      <Section title={settings.keys}>
+        <KeysChoice />
+      </Section>
+      <Section title={settings.sessions}>
+        <Sessions />
+      </Section>
+      <Section title={settings.blocked}>
+        <Blocked />
+      </Section>
+      <Section title={settings.password}>
+        <PasswordForm />
+      </Section>
+    </Page>
   );
 }
 
