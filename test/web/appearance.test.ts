@@ -144,6 +144,29 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('breaks no word of the title of the list, and cuts off no name of usual length on a telephone', async () => {
+    const title = 'Berliner Runde';
+    const group = await createGroup(ada, [bob], { title });
+    await send(bob, group, 'Hello!');
+    const { page, errors } = await openApp(browser, url, ada, group);
+    const heading = page.getByRole('navigation').getByRole('heading', { name: 'Conversations' });
+    for (const width of [768, 1024, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      const { isVisible, lines } = await heading.evaluate((element) => {
+        const { lineHeight } = getComputedStyle(element);
+        const isShown = element.checkVisibility({ opacityProperty: true });
+        return { isVisible: isShown, lines: element.getBoundingClientRect().height / Number.parseFloat(lineHeight) };
+      });
+      // Where the word does not fit between the buttons, only screen readers read it.
+      expect({ width, isCut: isVisible && lines > 1.5 }).toEqual({ width, isCut: false });
+    }
+    expect(await heading.evaluate((element) => element.checkVisibility({ opacityProperty: true }))).toBe(true);
+    await page.setViewportSize({ width: 390, height: 800 });
+    const name = page.getByRole('heading', { name: title }).locator('strong');
+    expect(await name.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
+    expect(errors).toEqual([]);
+  });
+
   it('stays above a keyboard that covers the page', async () => {
     const { page, errors } = await openApp(browser, url, ada, id, {
       viewport: { width: 390, height: 800 },
@@ -196,6 +219,8 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
     await page.evaluate(() => localStorage.setItem('parley.locale', 'pseudo'));
     await page.goto(url);
     await page.locator('nav li').nth(1).waitFor();
+    // The statuses are loaded after the list.
+    await page.locator('nav section').waitFor();
     expect(await page.locator('nav h1').textContent()).toMatch(/^⟦.*⟧$/);
     await check(page, 'list');
     await page.goto(`${url}notifications`);

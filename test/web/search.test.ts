@@ -32,6 +32,9 @@ describe.skipIf(!browserFound)('search and summaries in the web app', () => {
     expect(await results.locator('mark').allTextContents()).toEqual(['ferry', 'ferry']);
     await field.fill('ferry in:@nobody-at-all');
     await page.getByText('Nothing was found').waitFor();
+    // With whom the viewer has this conversation, because the message is their own.
+    await field.fill('"filler 130"');
+    await results.getByRole('link', { name: new RegExp(`${ada.username}.*${bob.username}`) }).waitFor();
     await field.fill('after:yesterday ferry');
     await page.getByRole('alert').waitFor();
     await field.fill('ferry');

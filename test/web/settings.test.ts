@@ -52,6 +52,33 @@ describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('keeps the lines of a description, and scrolls to what has the focus', async () => {
+    const [ada] = await registerAll(node.url, 'ada');
+    const bio = 'Mathematics\nEngines';
+    await ada.ask('mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { viewer { id } } }', {
+      input: { bio },
+    });
+    const { page, errors } = await openApp(browser, url, ada, undefined, { viewport: { width: 390, height: 600 } });
+    await page.goto(`${url}settings`);
+    await page.getByRole('button', { name: 'Edit profile' }).click();
+    const field = page.getByRole('textbox', { name: 'About you' });
+    expect(await field.inputValue()).toBe(bio);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect((await ada.ask('{ viewer { user { bio } } }')).viewer.user.bio).toBe(bio);
+    const theme = page.getByRole('radio', { name: 'System' });
+    await theme.focus();
+    const { top, bottom, scrolled } = await theme.evaluate((element) => ({
+      ...element.closest('label')?.getBoundingClientRect().toJSON(),
+      scrolled: [document.documentElement, document.body].map(({ scrollTop }) => scrollTop),
+    }));
+    expect(top).toBeGreaterThanOrEqual(0);
+    expect(bottom).toBeLessThanOrEqual(600);
+    // The page scrolls, not the window.
+    expect(scrolled).toEqual([0, 0]);
+    expect(errors).toEqual([]);
+  });
+
   it('lists the devices, and signs out another one without a reload', async () => {
     const [ada] = await registerAll(node.url, 'ada');
     const desk = await openApp(browser, url, ada);

@@ -54,7 +54,11 @@ function Received({ attachment, files }: { attachment: Attachment; files: Media 
   const url = files.attachmentUrl(attachment);
   if (url === undefined) {
     return (
-      <Place isVisual={isVisual} icon={<MediaIcon name={iconOf(kind)} />} name={filename}>
+      <Place
+        isVisual={isVisual}
+        icon={<MediaIcon name={iconOf(kind)} />}
+        name={kind === 'VOICE' ? text.voice : filename}
+      >
         {text.processing}
       </Place>
     );

@@ -5,7 +5,9 @@ export function sizeText(tag: string, bytes: number): string {
   const step = Math.min(UNITS.length - 1, bytes === 0 ? 0 : Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1_000 ** step;
   const maximumFractionDigits = step === 0 || value >= 100 ? 0 : 1;
-  const options = { style: 'unit', unit: UNITS[step], unitDisplay: 'short', maximumFractionDigits } as const;
+  // The short form of bytes has no plural in English.
+  const unitDisplay = step === 0 ? 'long' : 'short';
+  const options = { style: 'unit', unit: UNITS[step], unitDisplay, maximumFractionDigits } as const;
   return new Intl.NumberFormat(tag, options).format(value);
 }
 

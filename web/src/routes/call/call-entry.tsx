@@ -35,7 +35,7 @@ export default function CallEntry({ message, conversationId }: { message: Messag
           type="button"
           onClick={() => void run(() => calls.start(conversationId, call.kind as 'VOICE' | 'VIDEO'))}
         >
-          {text.call.callBack}
+          {icon === 'outgoing' ? text.call.callAgain : text.call.callBack}
         </button>
       )}
       {explanation}

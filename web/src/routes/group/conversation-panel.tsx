@@ -26,6 +26,7 @@ import { Icon } from '../../shell/icon.tsx';
 import { MenuItem, Popover } from '../../shell/popover.tsx';
 import { useNavigation } from '../../shell/router.tsx';
 import { SidePanel } from '../../shell/side-panel.tsx';
+import { TextArea } from '../../shell/text-area.tsx';
 import { useToast } from '../../shell/toast.tsx';
 import { useTask } from '../../shell/use-task.ts';
 import { Form } from '../account/form.tsx';
@@ -228,13 +229,12 @@ function EditGroup({ conversation, onClose }: { conversation: Conversation; onCl
             error={form.errors.title}
             autoComplete="off"
           />
-          <Field
+          <TextArea
             label={group.description}
             name="description"
             maxLength={1_000}
             defaultValue={conversation.description ?? ''}
             error={form.errors.description}
-            autoComplete="off"
           />
         </Form>
       </div>

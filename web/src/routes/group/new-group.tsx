@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Field } from '../../shell/field.tsx';
+import { TextArea } from '../../shell/text-area.tsx';
 import { Form } from '../account/form.tsx';
 import { useForm } from '../account/use-form.ts';
 import type { PersonResult } from '../chat/people-search.tsx';
@@ -35,12 +36,12 @@ export default function NewGroup({ onCreated }: { onCreated(id: string): void })
     <div className={styles.dialog}>
       <Form form={form} action={group.create}>
         <Field label={group.title} name="title" maxLength={100} error={form.errors.title} autoComplete="off" />
-        <Field
+        <TextArea
+          rows={2}
           label={group.description}
           name="description"
           maxLength={1_000}
           error={form.errors.description}
-          autoComplete="off"
         />
         <fieldset className={styles.fieldset}>
           <legend>{group.people}</legend>

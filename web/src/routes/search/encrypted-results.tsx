@@ -39,7 +39,7 @@ export default function EncryptedResults({
     <section className={styles.encrypted} aria-label={text.encrypted}>
       <h2>{text.encrypted}</h2>
       <div className={styles.progress}>
-        <progress value={searched} max={total} aria-label={text.searchProgress} />
+        {state !== 'done' && <progress value={searched} max={total} aria-label={text.searchProgress} />}
         <p>{text.searched(searched, total)}</p>
         {state === 'running' && <Button onClick={stop}>{text.stop}</Button>}
         {state === 'stopped' && searched < total && <Button onClick={more}>{text.continue}</Button>}

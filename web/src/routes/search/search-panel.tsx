@@ -3,7 +3,7 @@ import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, 
 import { useReadyEncryption } from '../../encryption/ready.ts';
 import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
-import { useParley, useServerInfo } from '../../parley.ts';
+import { useParley, useServerInfo, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -144,6 +144,8 @@ function Result({ hit: { node, plainSnippet }, isScoped }: { hit: FoundHit; isSc
   const { seq, sender, createdAt, conversation } = node;
   const { id = '', title, counterpart } = conversation ?? {};
   const name = sender?.displayName ?? '';
+  // In direct conversations, other messages are from the user whose name is shown already.
+  const isOwn = sender?.id === useViewer()?.user.id;
   const place = title ?? counterpart?.displayName ?? '';
   return (
     <Link to={{ name: 'conversation', id, seq }} className={styles.hit}>
@@ -153,7 +155,7 @@ function Result({ hit: { node, plainSnippet }, isScoped }: { hit: FoundHit; isSc
           <strong>
             <bdi>{name}</bdi>
           </strong>
-          {!isScoped && title != null && (
+          {!isScoped && (title != null || isOwn) && (
             <span className={styles.place}>
               <bdi>{place}</bdi>
             </span>

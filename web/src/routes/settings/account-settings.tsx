@@ -18,6 +18,7 @@ import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
 import { Field, PasswordField } from '../../shell/field.tsx';
+import { TextArea } from '../../shell/text-area.tsx';
 import { useTimes } from '../../shell/time.ts';
 import { useToast } from '../../shell/toast.tsx';
 import { useTask } from '../../shell/use-task.ts';
@@ -64,13 +65,12 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
             error={errors.displayName}
             autoComplete="name"
           />
-          <Field
+          <TextArea
             label={settings.bio}
             name="bio"
             maxLength={1_000}
             defaultValue={user.bio ?? ''}
             error={errors.bio}
-            autoComplete="off"
           />
           {!canAttach && (
             <Field
