@@ -3,8 +3,6 @@ import { useText } from '../locales/locale.tsx';
 import { useNotifications } from '../notifications.ts';
 import { useParley, useReadable } from '../parley.ts';
 import { takeInvitation, writeInvitation } from '../preferences.ts';
-import { Recover } from '../routes/account/recover.tsx';
-import { Reset } from '../routes/account/reset.tsx';
 import { SignIn } from '../routes/account/sign-in.tsx';
 import { SignUp } from '../routes/account/sign-up.tsx';
 import { Chat } from '../routes/chat/chat.tsx';
@@ -14,7 +12,9 @@ import { Notice } from '../shell/notice.tsx';
 import { Link, type Route, useNavigation } from '../shell/router.tsx';
 
 const Announcements = lazy(() => import('./announcements.tsx'));
+const Recover = lazy(() => import('../routes/account/recover.tsx'));
 const Reports = lazy(() => import('../routes/report/reports.tsx'));
+const Reset = lazy(() => import('../routes/account/reset.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 
 /** After how many milliseconds the app starts what its first view does not need. */
@@ -65,9 +65,17 @@ function Page() {
     case 'sign-up':
       return <SignUp />;
     case 'recover':
-      return <Recover />;
+      return (
+        <Suspense>
+          <Recover />
+        </Suspense>
+      );
     case 'reset':
-      return <Reset />;
+      return (
+        <Suspense>
+          <Reset />
+        </Suspense>
+      );
     case 'settings':
       return (
         <Suspense>

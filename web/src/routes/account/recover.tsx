@@ -9,7 +9,7 @@ import { Form } from './form.tsx';
 import { useForm } from './use-form.ts';
 
 /** Requests an email with a link for a new password. */
-export function Recover() {
+export default function Recover() {
   const { account } = useText();
   const parley = useParley();
   const [sentTo, setSentTo] = useState<string>();

@@ -9,7 +9,7 @@ import { Form } from './form.tsx';
 import { useForm } from './use-form.ts';
 
 /** Sets a new password with the token of an email, which is in the fragment of the link or entered by the user. */
-export function Reset() {
+export default function Reset() {
   const { account, errors } = useText();
   const parley = useParley();
   const { go } = useNavigation();
