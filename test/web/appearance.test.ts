@@ -105,9 +105,16 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
   it('is mirrored in Arabic, and each text has its own direction', async () => {
     const { page, errors } = await openApp(browser, url, ada);
     await page.evaluate(() => localStorage.setItem('parley.locale', 'ar'));
+    const languages = new Set<string>();
+    page.on('request', (request) => {
+      const [, language] = /\/assets\/(ar|de|pseudo)-[^/]+\.js$/.exec(request.url()) ?? [];
+      if (language) languages.add(language);
+    });
     await page.goto(`${url}c/${encodeURIComponent(id)}`);
     await rows(page).nth(1).waitFor();
     expect(await page.evaluate(() => document.documentElement.dir)).toBe('rtl');
+    // The texts of the other languages are not loaded.
+    expect([...languages]).toEqual(['ar']);
     const left = (selector: string) =>
       page
         .locator(selector)
