@@ -252,6 +252,26 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     expect([...errors, ...phone.errors]).toEqual([]);
   });
 
+  it('asks about the keys also if the user signs out before they have been read', async () => {
+    const [ada] = await registerAll(node.url, 'ada');
+    // A service worker would answer the requests itself.
+    const { page, errors } = await openApp(browser, url, ada, undefined, { serviceWorkers: 'block' });
+    await setUp(page, url);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route(/\/assets\/engine-/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto(`${url}settings`);
+    await page.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+    release();
+    await dialog(page, 'Sign out?').getByRole('checkbox').waitFor();
+    expect(errors).toEqual([]);
+  });
+
   it('keeps the keys after signing out, unless the user wants them deleted', async () => {
     const { page, ada, errors } = await withKeys();
     const other = await page.context().newPage();

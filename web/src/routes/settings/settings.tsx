@@ -1,5 +1,5 @@
-import { lazy, type ReactNode, Suspense, useState } from 'react';
-import { useReadyEncryption } from '../../encryption/ready.ts';
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { useEncryptionStatus, useReadyEncryption } from '../../encryption/ready.ts';
 import { locales, useLanguage } from '../../locales/locale.tsx';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
@@ -19,6 +19,9 @@ import { StatusSettings } from './status-settings.tsx';
 const EncryptionSettings = lazy(() => import('../encryption/encryption-settings.tsx'));
 const SignOutDialog = lazy(() => import('../encryption/sign-out-dialog.tsx'));
 
+/** How long signing out waits until it is known whether this browser has keys, in milliseconds. */
+const KEYS_MS = 3_000;
+
 /** The settings of the user and of this browser. */
 export default function Settings() {
   const { app, account, encryption: encryptionText, notifications, report, settings, status } = useScreenText();
@@ -29,11 +32,14 @@ export default function Settings() {
   const [isEditing, setEditing] = useState(false);
   const encryption = useReadyEncryption();
   const [isSigningOut, setSigningOut] = useState(false);
-  const signOut = () => {
-    // Otherwise, this browser has no keys.
-    if (encryption) setSigningOut(true);
-    else void parley.session.signOut();
-  };
+  const encryptionStatus = useEncryptionStatus();
+  useEffect(() => {
+    if (!isSigningOut || encryptionStatus === 'ready') return;
+    // Without a connection, it can remain unknown whether this browser has keys.
+    const delay = encryptionStatus === 'loading' ? KEYS_MS : 0;
+    const timer = setTimeout(() => void parley.session.signOut(), delay);
+    return () => clearTimeout(timer);
+  }, [parley, isSigningOut, encryptionStatus]);
   return (
     <Page title={settings.title} back={{ name: 'home' }}>
       {user && (
@@ -47,7 +53,9 @@ export default function Settings() {
           </div>
           <div className={styles.buttons}>
             <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>
-            <Button onClick={signOut}>{account.signOut}</Button>
+            <Button busy={isSigningOut && !encryption} onClick={() => setSigningOut(true)}>
+              {account.signOut}
+            </Button>
           </div>
         </section>
       )}
