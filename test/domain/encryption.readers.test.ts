@@ -49,6 +49,9 @@ async function watchRedis(url: string, onText: (text: string) => void): Promise<
   return socket;
 }
 
+/** A text as MONITOR shows it. */
+const escaped = (text: string) => [...Buffer.from(text)].map((byte) => `\\x${byte.toString(16)}`).join('');
+
 /** Everything that the database contains, as one text. */
 async function dump({ deps }: RunningNode): Promise<string> {
   const { db } = deps.database;
@@ -120,16 +123,29 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     ] as const) {
       expect(await call(ana, mutation, input), mutation).toMatch(/^(?:CONFLICT ENCRYPTED|BAD_USER_INPUT) input\.text$/);
     }
+    // An emoji that no other test uses, and one in plain text.
+    const emoji = '🪿';
+    expect(await call(bob, 'addReaction', { messageId: id, emoji })).toBe('CONFLICT ENCRYPTED input.emoji');
+    await must(bob, 'removeReaction', { messageId: id, emoji });
+    const sealedEmoji = bytes(63);
+    await must(bob, 'addReaction', { messageId: id, emoji: sealedEmoji });
+    await must(bob, 'addReaction', { messageId: earlier, emoji: '🦫' });
+    await stream.until(({ type }) => type === 'REACTED');
     await untilNotified(node);
     const stored = await dump(node);
     const hex = Buffer.from(content, 'base64url').toString('hex');
     // The search finds what is there.
     expect(stored).toContain(hex);
     expect(stored).toContain(rowOf(earlier));
+    for (const reaction of [sealedEmoji, '🦫']) expect(stored).toContain(reaction);
     if (mode === 'postgresql') {
       await eventually('Redis has passed on the message', () => traffic().includes(content));
+      await eventually('Redis has passed on the reactions', () =>
+        [sealedEmoji, escaped('🦫')].every((reaction) => traffic().includes(reaction)),
+      );
     }
     for (const form of [
+      ...[emoji, escaped(emoji)],
       canary,
       Buffer.from(canary).toString('base64url').slice(0, -2),
       Buffer.from(canary).toString('hex'),

@@ -704,4 +704,107 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(await call(ana, 'editMessage', { messageId, encrypted })).toBe('CONFLICT NOT_ENCRYPTED input.encrypted');
     });
   });
+
+  describe('reactions', () => {
+    /** An emoji as devices encrypt it. */
+    const sealed = () => bytes(63);
+    const REACTIONS = 'id viewerReactions reactions { emoji count isEncrypted users(first: 10) { nodes { id } } }';
+    const of = async (person: Person, id: string) =>
+      (await person.ask(`query ($id: ID!) { node(id: $id) { ... on Message { ${REACTIONS} } } }`, { id })).node;
+    const react = (person: Person, messageId: string, emoji: string) =>
+      call(person, 'addReaction', { messageId, emoji }, `message { ${REACTIONS} }`);
+    const unreact = (person: Person, messageId: string, emoji: string) =>
+      call(person, 'removeReaction', { messageId, emoji }, `message { ${REACTIONS} }`);
+
+    it('with the same encrypted emoji are one group, and are added and removed once, also after an edit', async () => {
+      const group = await encryptedGroup();
+      const { id } = await sendSealed(anas, group, 1);
+      const [thumb, party] = [sealed(), sealed()];
+      const stream = listen(
+        connectInTest(other.url, carol.token),
+        `subscription ($id: ID!) { messages(conversationId: $id) {
+          type message { id viewerReactions reactions { emoji count isEncrypted } } } }`,
+        { id: group },
+      );
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      await Promise.all([bob, bob.at(other.url), bob].map((person) => react(person, id, thumb)));
+      await react(carol, id, thumb);
+      await react(carol, id, party);
+      expect(await of(bob, id)).toEqual({
+        id,
+        viewerReactions: [thumb],
+        reactions: [
+          { emoji: thumb, count: 2, isEncrypted: true, users: { nodes: [{ id: bob.id }, { id: carol.id }] } },
+          { emoji: party, count: 1, isEncrypted: true, users: { nodes: [{ id: carol.id }] } },
+        ],
+      });
+      const event = await stream.until(({ message }) => message?.reactions.length === 2);
+      expect(event).toMatchObject({
+        type: 'REACTED',
+        message: {
+          viewerReactions: [thumb, party],
+          reactions: [{ emoji: thumb, isEncrypted: true }, { emoji: party }],
+        },
+      });
+      await commit(bobs, group, 1);
+      const encrypted = { generation: 1, epoch: 2, deviceId: anas.id, content: bytes() };
+      await must(ana, 'editMessage', { messageId: id, encrypted });
+      await Promise.all([unreact(bob, id, thumb), unreact(bob.at(other.url), id, thumb)]);
+      await unreact(carol, id, party);
+      expect((await of(carol, id)).reactions).toMatchObject([{ emoji: thumb, count: 1 }]);
+      await must(ana, 'deleteMessage', { messageId: id });
+      expect((await of(carol, id)).reactions).toEqual([]);
+    });
+
+    it('are encrypted if and only if the content of the message is; others can only be removed', async () => {
+      const group = await createGroup(ana, [bob]);
+      const { id: plain } = await send(ana, group, 'plain');
+      const { id: edited } = await send(ana, group, 'edited later');
+      for (const id of [plain, edited]) await must(bob, 'addReaction', { messageId: id, emoji: '👍' });
+      expect(await react(bob, plain, sealed())).toBe('BAD_USER_INPUT input.emoji');
+      await enable(ana, group);
+      await startGroup(group, [anas, bobs]);
+      const { id } = await sendSealed(anas, group, 1);
+      const emoji = sealed();
+      await must(ana, 'editMessage', {
+        messageId: edited,
+        encrypted: { generation: 1, epoch: 1, deviceId: anas.id, content: bytes() },
+      });
+      for (const messageId of [id, edited]) {
+        expect(await react(ana, messageId, '👍')).toBe('CONFLICT ENCRYPTED input.emoji');
+        expect((await react(ana, messageId, emoji)).message.viewerReactions).toEqual([emoji]);
+      }
+      // A message from before the encryption remains in plain text.
+      expect(await react(bob, plain, emoji)).toBe('BAD_USER_INPUT input.emoji');
+      expect((await react(ana, plain, '👍')).message.reactions).toMatchObject([
+        { emoji: '👍', count: 2, isEncrypted: false },
+      ]);
+      // The repetition of a stored one has no effect.
+      expect((await react(bob, edited, '👍')).message.reactions).toMatchObject([
+        { emoji: '👍', count: 1, isEncrypted: false },
+        { emoji, count: 1, isEncrypted: true },
+      ]);
+      expect((await unreact(bob, edited, '👍')).message.reactions).toMatchObject([{ emoji, count: 1 }]);
+      expect((await unreact(bob, id, '👍')).message.viewerReactions).toEqual([]);
+      expect((await unreact(bob, plain, emoji)).message.viewerReactions).toEqual(['👍']);
+    });
+
+    itOnce('have one length, come from members, and are limited like others', async () => {
+      const group = await encryptedGroup([bob], [bobs]);
+      const { id } = await sendSealed(anas, group, 1);
+      const emoji = sealed();
+      for (const text of [bytes(62), bytes(64), `${emoji.slice(0, -1)}+`, `${emoji}\n`, `${emoji}=`, 'AAAA']) {
+        expect(await react(bob, id, text), text).toBe('BAD_USER_INPUT input.emoji');
+        expect(await unreact(bob, id, text), text).toBe('BAD_USER_INPUT input.emoji');
+      }
+      expect(await react(eve, id, emoji)).toBe('NOT_FOUND input.messageId');
+      // The limits count encrypted emojis like others.
+      for (let index = 0; index < 10; index++) await must(bob, 'addReaction', { messageId: id, emoji: sealed() });
+      expect(await react(bob, id, emoji)).toBe('FORBIDDEN input.emoji');
+      for (let index = 0; index < 10; index++) await must(ana, 'addReaction', { messageId: id, emoji: sealed() });
+      expect(await react(ana, id, emoji)).toBe('FORBIDDEN input.emoji');
+      await must(ana, 'deleteMessage', { messageId: id });
+      expect(await react(bob, id, emoji)).toBe('FORBIDDEN');
+    });
+  });
 });

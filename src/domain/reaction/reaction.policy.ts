@@ -6,3 +6,9 @@ import { canChange } from '../message/message.policy.js';
  */
 export const canReact = (message: Pick<Message, 'kind' | 'deletedAt'>, sends: boolean): boolean =>
   canChange(message) && sends;
+
+/** 63 bytes in base64url, so that each sequence of bytes has one spelling. */
+const ENCRYPTED_EMOJI = /^[\w-]{84}$/;
+
+/** Whether clients have encrypted an emoji, which the server cannot read: see docs/ENCRYPTION.md. */
+export const isEncryptedEmoji = (emoji: string): boolean => ENCRYPTED_EMOJI.test(emoji);

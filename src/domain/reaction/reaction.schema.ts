@@ -15,7 +15,7 @@ import {
   whenKnown,
 } from '../message/message.schema.js';
 import { loadUser, UserConnection } from '../user/user.schema.js';
-import { canReact } from './reaction.policy.js';
+import { canReact, isEncryptedEmoji } from './reaction.policy.js';
 import { addReaction, listReactors, removeReaction } from './reaction.service.js';
 import {
   findReactionGroups,
@@ -29,11 +29,18 @@ type GroupOfMessage = ReactionGroup & { messageId: string };
 
 const ReactionGroupObject = builder.objectRef<GroupOfMessage>('ReactionGroup').implement({
   description: 'All reactions to a message with the same emoji.',
-  extensions: shared('emoji', 'count'),
+  extensions: shared('emoji', 'count', 'isEncrypted'),
   fields: (t) => ({
     emoji: t.exposeString('emoji', {
       nullable: false,
-      description: 'The emoji in its fully qualified Unicode spelling.',
+      description:
+        'The emoji in its fully qualified Unicode spelling. If `isEncrypted` is true, what the devices of the members have encrypted.',
+    }),
+    isEncrypted: t.boolean({
+      nullable: false,
+      description:
+        'Whether the emoji is encrypted: 63 bytes in base64url, which only devices that can read the message can decrypt. It is false for reactions from before the encryption.',
+      resolve: ({ emoji }) => isEncryptedEmoji(emoji),
     }),
     count: t.exposeInt('count', { nullable: false, description: 'The number of users who reacted with this emoji.' }),
     users: t.field({
@@ -88,7 +95,8 @@ builder.prismaObjectFields(Message, (t) => ({
   }),
   viewerReactions: t.stringList({
     nullable: { list: false, items: false },
-    description: 'The emojis with which the viewer reacted, in the order in which they were added.',
+    description:
+      'The emojis with which the viewer reacted, in the order in which they were added, as in `emoji` of the reaction groups.',
     extensions: keyedBy<Preloaded | null>((message, viewerId) => {
       if (!message) return '';
       const byPerson = message.parts?.reactions?.byPerson;
@@ -108,7 +116,7 @@ const reactionInput = (t: InputFields) => ({
   emoji: t.string({
     required: true,
     description:
-      'A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji.',
+      'A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. If the content of the message is encrypted, the emoji must be, too (63 bytes in base64url; `CONFLICT` with the reason `ENCRYPTED` otherwise). Only to remove a reaction, either form is accepted.',
   }),
 });
 

@@ -2,32 +2,55 @@ import { emojiOf } from '../../core/emojis.js';
 import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { canSend, sendRefused } from '../conversation/conversation.policy.js';
-import { findCounterpart } from '../conversation/conversation.store.js';
+import { canSend, isEncrypted, sendRefused } from '../conversation/conversation.policy.js';
+import { type Conversation, findCounterpart } from '../conversation/conversation.store.js';
+import { findContents } from '../encryption/encryption.content.js';
 import { changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
 import { reacted } from './reaction.part.js';
-import { canReact } from './reaction.policy.js';
+import { canReact, isEncryptedEmoji } from './reaction.policy.js';
 import { type Reactor, type ReactorsPage, removeReactions, storeReaction } from './reaction.store.js';
 
 const field = 'input.emoji';
 
 /**
- * Normalizes an emoji.
- * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji` if the text is not a single emoji.
+ * Normalizes an emoji, unless it is encrypted.
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji` if the text is neither a single emoji nor an encrypted one.
  */
 function checkEmoji(text: string): string {
-  const emoji = emojiOf(text);
+  const emoji = isEncryptedEmoji(text) ? text : emojiOf(text);
   if (emoji === undefined) throw badInput(field, 'A reaction must be a single emoji.');
   return emoji;
 }
 
 /**
+ * Checks that an emoji is encrypted if and only if the content of the message is.
+ * @throws {ChatError} CONFLICT with the reason ENCRYPTED, or BAD_USER_INPUT, with the field `input.emoji`.
+ */
+async function checkEncryption(
+  tx: Tx,
+  emoji: string,
+  message: Message,
+  conversation: Pick<Conversation, 'encryption'>,
+): Promise<void> {
+  // Messages from before the encryption are in plain text.
+  const isSecret = isEncrypted(conversation) && (await findContents(tx, [message.id]))[0] !== null;
+  if (isSecret === isEncryptedEmoji(emoji)) return;
+  if (!isSecret) throw badInput(field, 'Reactions to a message that is not encrypted must be an emoji.');
+  throw new ChatError('CONFLICT', 'This message is encrypted: reactions to it must be as well.', {
+    field,
+    reason: 'ENCRYPTED',
+  });
+}
+
+/**
  * Adds a reaction of the viewer to a message. Repeating the same reaction has no effect.
  * @returns the message after the change.
- * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji`; NOT_FOUND with the field `input.messageId`;
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji`; CONFLICT with the field `input.emoji` and the reason
+ *   ENCRYPTED; NOT_FOUND with the field `input.messageId`;
  *   FORBIDDEN if the viewer is not allowed to react; FORBIDDEN with the field `input.emoji` and a limit if the message
  *   or the viewer has too many reactions.
  */
@@ -46,6 +69,7 @@ export async function addReaction(
     }
     const own = await tx.reaction.findMany({ where: { messageId: message.id, userId } });
     if (own.some((reaction) => reaction.emoji === emoji)) return undefined;
+    await checkEncryption(tx, emoji, message, conversation);
     if (own.length >= reactionsPerPersonMax) {
       const message = `One user can add at most ${reactionsPerPersonMax} reactions to a message.`;
       throw limitReached('reactionsPerPersonMax', message, field);

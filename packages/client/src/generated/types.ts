@@ -27,7 +27,7 @@ export type AddContactInput = {
 
 /** The input of the mutation `addReaction`. */
 export type AddReactionInput = {
-  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. */
+  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. If the content of the message is encrypted, the emoji must be, too (63 bytes in base64url; `CONFLICT` with the reason `ENCRYPTED` otherwise). Only to remove a reaction, either form is accepted. */
   emoji: string;
   /** The message. */
   messageId: string;
@@ -527,7 +527,7 @@ export type RemoveContactInput = {
 
 /** The input of the mutation `removeReaction`. */
 export type RemoveReactionInput = {
-  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. */
+  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. If the content of the message is encrypted, the emoji must be, too (63 bytes in base64url; `CONFLICT` with the reason `ENCRYPTED` otherwise). Only to remove a reaction, either form is accepted. */
   emoji: string;
   /** The message. */
   messageId: string;
