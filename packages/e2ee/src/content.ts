@@ -1,4 +1,4 @@
-import { type Bytes, concat, fromUtf8, randomBytes, utf8 } from './bytes.js';
+import { type Bytes, concat, fromBase64Url, fromUtf8, randomBytes, toBase64Url, utf8 } from './bytes.js';
 import { encode, Reader } from './codec.js';
 import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdf, hkdfAesKey, label } from './crypto.js';
 import { E2eeError } from './errors.js';
@@ -11,6 +11,10 @@ export interface Content {
   replyToId?: string;
   /** The files of the message by the ids of their attachments. */
   attachments?: Record<string, AttachmentSecret>;
+  /**
+   * The key of the reactions to the message, encrypted with that of this version, in base64url. Only edits have it, and `encrypt` sets it.
+   */
+  reactionKey?: string;
 }
 
 /** How the file of an attachment is decrypted: see `encryptAttachment`. The bytes are in base64url. */
@@ -48,6 +52,8 @@ const SIGNATURE_BYTES = 64;
 const HEADER_BYTES = 1 + 4 + SALT_BYTES;
 /** Shorter content is padded to this length, so that lengths of short texts reveal nothing. */
 const PLAIN_BYTES_MIN = 192;
+/** The length of the field `reactionKey`, with its name, in JSON. */
+const WRAPPED_BYTES = 103;
 /** What the server accepts. */
 const CONTENT_BYTES_MAX = 64 * 1_024;
 /** Each message has a key of its own, so the nonce can be constant. */
@@ -66,22 +72,54 @@ export const MESSAGE_KEY_BYTES = 32;
 /** The key of one version of a message. It reveals nothing about the keys of other messages. */
 const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdfAesKey(epochKey, salt, MESSAGE_KEY);
 
+const REACTION_KEY = label('reaction key 1');
+const REACTION_KEY_BYTES = 64;
+
+/** The key of reactions that belongs to one version of a message. It cannot be derived from the key of the message. */
+const versionReactionKey = (epochKey: Uint8Array, salt: Uint8Array) =>
+  hkdf(epochKey, salt, REACTION_KEY, REACTION_KEY_BYTES);
+
+/** Encrypts or decrypts the key of reactions with that of one version, which is used for nothing else then. */
+function wrap(key: Uint8Array, own: Uint8Array): Bytes {
+  if (key.length !== own.length) throw new E2eeError('TAMPERED', 'The key of the reactions has another length.');
+  return Uint8Array.from(key, (byte, index) => byte ^ (own[index] as number));
+}
+
+/**
+ * The key of the reactions to a message: that of its first version, which an edit contains, or else that of the version itself.
+ * @param content a version of the message.
+ * @param opened what `openContent` has returned for it.
+ */
+export async function reactionKeyOf(
+  epochKey: Uint8Array,
+  content: Uint8Array,
+  { content: { reactionKey } }: OpenedContent,
+): Promise<Bytes> {
+  const own = await versionReactionKey(epochKey, saltOf(content));
+  return reactionKey === undefined ? own : wrap(fromBase64Url(reactionKey), own);
+}
+
 /**
  * Encrypts a version of a message.
  * @param epochKey the key of the place's epoch, of 32 bytes.
  * @param contentKey the private key of the device, which its certificate names.
+ * @param reactionKey that of the previous version, so that the reactions to it remain readable.
  */
 export async function sealContent(
   epochKey: Uint8Array,
   contentKey: Uint8Array,
   place: Place,
   content: Content,
+  reactionKey?: Uint8Array,
 ): Promise<Bytes> {
   const data = encodePlace(place);
-  const payload = utf8(JSON.stringify(content));
-  const signature = await ed25519Sign(contentKey, encode(data, payload));
-  const plain = pad(concat(signature, encode(payload)), PLAIN_BYTES_MIN);
   const salt = randomBytes(SALT_BYTES);
+  const wrapped = reactionKey && toBase64Url(wrap(reactionKey, await versionReactionKey(epochKey, salt)));
+  const payload = utf8(JSON.stringify(wrapped ? { ...content, reactionKey: wrapped } : content));
+  const signature = await ed25519Sign(contentKey, encode(data, payload));
+  // The key leaves short texts as much room as they have without it.
+  const minimum = PLAIN_BYTES_MIN + (wrapped ? WRAPPED_BYTES : 0);
+  const plain = pad(concat(signature, encode(payload)), minimum);
   const sealed = await aesSeal(await messageKey(epochKey, salt), NONCE, plain, data);
   const result = concat(new Uint8Array([FORMAT]), encode({ u32: place.version }), salt, sealed);
   if (result.length > CONTENT_BYTES_MAX) throw new E2eeError('TOO_LARGE', 'The message is too long.');
@@ -104,10 +142,9 @@ const isSecret = (value: unknown) =>
 
 /** Checks the types of what a sender, who can be anybody in the group, has encrypted. */
 function readContent(value: unknown): Content {
-  const { attachments = {}, text, replyToId } = isRecord(value) ? value : { text: null };
+  const { attachments = {}, text, replyToId, reactionKey } = isRecord(value) ? value : { text: null };
   const isValid =
-    isOptionalText(text) &&
-    isOptionalText(replyToId) &&
+    [text, replyToId, reactionKey].every(isOptionalText) &&
     isRecord(attachments) &&
     Object.values(attachments).every(isSecret);
   if (!isValid) throw new Error('The content has another form.');

@@ -17,28 +17,38 @@ export function subtle(): SubtleCrypto {
 export const sha256 = async (bytes: Uint8Array): Promise<Bytes> =>
   new Uint8Array(await subtle().digest('SHA-256', copyOf(bytes)));
 
-/** HKDF-SHA-256. */
-export async function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Promise<Bytes> {
-  const key = await subtle().importKey('raw', copyOf(secret), 'HKDF', false, ['deriveBits']);
-  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: copyOf(salt), info: copyOf(info) };
-  return new Uint8Array(await subtle().deriveBits(parameters, key, length * 8));
-}
-
 const hkdfKeys = new WeakMap<Uint8Array, Promise<CryptoKey>>();
 
 /**
- * An AES-256-GCM key by HKDF-SHA-256. The secret is imported once for each array, because a page of messages has one secret and
- * each call of Web Crypto takes about as long as decrypting a message.
+ * Imports a secret once for each array, because a page of messages has one secret and each call of Web Crypto takes about as long as
+ * decrypting a message.
  */
-export async function hkdfAesKey(secret: Uint8Array, salt: Uint8Array, info: Uint8Array): Promise<CryptoKey> {
+function importSecret(secret: Uint8Array): Promise<CryptoKey> {
   let key = hkdfKeys.get(secret);
   if (!key) {
-    key = subtle().importKey('raw', copyOf(secret), 'HKDF', false, ['deriveKey']);
+    key = subtle().importKey('raw', copyOf(secret), 'HKDF', false, ['deriveBits', 'deriveKey']);
     hkdfKeys.set(secret, key);
   }
-  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: copyOf(salt), info: copyOf(info) };
+  return key;
+}
+
+const hkdfParameters = (salt: Uint8Array, info: Uint8Array) => ({
+  name: 'HKDF',
+  hash: 'SHA-256',
+  salt: copyOf(salt),
+  info: copyOf(info),
+});
+
+/** HKDF-SHA-256. The bytes of the secret must not change afterwards. */
+export async function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Promise<Bytes> {
+  return new Uint8Array(await subtle().deriveBits(hkdfParameters(salt, info), await importSecret(secret), length * 8));
+}
+
+/** An AES-256-GCM key by HKDF-SHA-256. The bytes of the secret must not change afterwards. */
+export async function hkdfAesKey(secret: Uint8Array, salt: Uint8Array, info: Uint8Array): Promise<CryptoKey> {
+  const key = await importSecret(secret);
   const usages: KeyUsage[] = ['encrypt', 'decrypt'];
-  return subtle().deriveKey(parameters, await key, { name: 'AES-GCM', length: 256 }, false, usages);
+  return subtle().deriveKey(hkdfParameters(salt, info), key, { name: 'AES-GCM', length: 256 }, false, usages);
 }
 
 const GCM_TAG_BYTES = 16;

@@ -1,12 +1,13 @@
 import { createApi, type Execute, isStale } from './api.js';
 import { type Bytes, fromBase64Url, randomBytes, toBase64Url } from './bytes.js';
-import { type Content, discloseContent, openContent, sealContent, versionOf } from './content.js';
+import { type Content, discloseContent, openContent, reactionKeyOf, sealContent, versionOf } from './content.js';
 import { createDeviceKeeper } from './device.js';
 import { E2eeError } from './errors.js';
 import { createGroups } from './group.js';
 import type { Certificate } from './identity.js';
 import { defaultLocks, type E2eeLocks } from './locks.js';
 import { createMls } from './mls.js';
+import { type MessageReactions, messageReactions } from './reactions.js';
 import type { E2eeStorage } from './storage.js';
 import { createTrust, type TrustState } from './trust.js';
 
@@ -81,6 +82,8 @@ export interface OpenedMessage {
   version: number;
   /** The device that encrypted it. */
   sender: Certificate;
+  /** Encrypts and decrypts the reactions to it. */
+  reactions: MessageReactions;
 }
 
 /** What a reporter reveals to the server of one version of a message. */
@@ -108,11 +111,16 @@ export interface E2eeConversation {
   synchronize(): Promise<void>;
   /**
    * Encrypts a message. Calls with the same `clientMessageId` return the same bytes, also in other tabs and after a restart, until
-   * `stale` has returned true or a week after `settled`. An edit has the `clientMessageId` of its message and the next `version`.
+   * `stale` has returned true or a week after `settled`. An edit has the `clientMessageId` of its message, the next `version`, and as
+   * `reactionKey` what `reactions.key()` of the opened message returns; without it, the reactions so far become unreadable.
    * @throws E2eeError `IDENTITY_CHANGED`, `UNEXPECTED_MEMBER`, `NOT_A_MEMBER`, `NOT_ENCRYPTED`, `DOWNGRADED` or `TOO_LARGE`, or what
    *   `execute` throws.
    */
-  encrypt(clientMessageId: string, content: OutgoingContent, options?: { version?: number }): Promise<EncryptedInput>;
+  encrypt(
+    clientMessageId: string,
+    content: OutgoingContent,
+    options?: { version?: number | undefined; reactionKey?: Uint8Array | undefined },
+  ): Promise<EncryptedInput>;
   /** Call it when the server has answered `sendMessage` or `editMessage`. */
   settled(clientMessageId: string, version?: number): Promise<void>;
   /**
@@ -334,8 +342,9 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   function conversation(id: string): E2eeConversation {
     async function encrypt(
       clientMessageId: string,
-      { mentionedIds, ...content }: OutgoingContent,
-      { version = 1 }: { version?: number } = {},
+      // The content can be that of the previous version, whose key was encrypted for it.
+      { mentionedIds, reactionKey: _, ...content }: OutgoingContent,
+      { version = 1, reactionKey }: { version?: number | undefined; reactionKey?: Uint8Array | undefined } = {},
     ): Promise<EncryptedInput> {
       await ready();
       const key = outgoingKey(clientMessageId, version);
@@ -352,7 +361,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
           generation,
           epoch,
           deviceId: device.id,
-          content: toBase64Url(await sealContent(epochKey, device.contentKey, place, content)),
+          content: toBase64Url(await sealContent(epochKey, device.contentKey, place, content, reactionKey)),
           ...(mentionedIds && { mentionedIds }),
         };
         const revision = new DataView(randomBytes(4).buffer).getUint32(0);
@@ -419,7 +428,10 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       await trust.checkSender(sender);
       const content = fromBase64Url(encrypted.content);
       const place = placeOf(message);
-      const opened = await tryKeys(message, (key) => openContent(key, sender.contentKey, place, content));
+      const opened = await tryKeys(message, async (key) => {
+        const result = await openContent(key, sender.contentKey, place, content);
+        return { ...result, reactions: messageReactions(() => reactionKeyOf(key, content, result)) };
+      });
       if ((await groups.wasMember(id, encrypted, sender.signatureKey)) === false) {
         throw new E2eeError('TAMPERED', 'The device was not in the group.');
       }

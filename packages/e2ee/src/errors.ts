@@ -16,6 +16,7 @@
  * - `UNEXPECTED_MEMBER`: the group of a direct conversation contains a device of a third user.
  * - `NOT_A_MEMBER`: the viewer cannot join the group of the conversation.
  * - `TOO_LARGE`: the content is larger than the server accepts.
+ * - `NOT_AN_EMOJI`: a reaction is not a single emoji.
  */
 export type E2eeErrorCode =
   | 'UNSUPPORTED'
@@ -33,7 +34,8 @@ export type E2eeErrorCode =
   | 'DOWNGRADED'
   | 'UNEXPECTED_MEMBER'
   | 'NOT_A_MEMBER'
-  | 'TOO_LARGE';
+  | 'TOO_LARGE'
+  | 'NOT_AN_EMOJI';
 
 /** A failure of encryption or decryption. Errors of the server are passed on as they are. */
 export class E2eeError extends Error {

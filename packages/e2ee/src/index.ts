@@ -16,5 +16,6 @@ export {
 export { E2eeError, type E2eeErrorCode } from './errors.js';
 export { type Certificate, type Identity, safetyNumber } from './identity.js';
 export { defaultLocks, type E2eeLocks, memoryLocks, webLocks } from './locks.js';
+export type { MessageReactions } from './reactions.js';
 export { type E2eeStorage, type Guard, indexedDbStorage, memoryStorage } from './storage.js';
 export type { TrustState } from './trust.js';

@@ -3,6 +3,7 @@ import { createClient, subscriptionExchange } from '@urql/core';
 import { Observable } from 'rxjs';
 import { expect, it } from 'vitest';
 import { e2eeLink } from '../../../packages/e2ee/src/adapters/apollo.js';
+import { decryptData } from '../../../packages/e2ee/src/adapters/decrypt.js';
 import { e2eeExchange } from '../../../packages/e2ee/src/adapters/urql.js';
 import {
   type E2ee,
@@ -63,6 +64,45 @@ it('the link of Apollo Client fills the texts, and reports what cannot be decryp
   expect(textsOf(apollo.cache.readQuery({ query: gql(query) }))).toEqual(['one', 'two', null]);
   expect(failed).toEqual(['tampered']);
   apollo.stop();
+});
+
+it('reactions have their emojis, and none that cannot be decrypted is shown as it is', async () => {
+  const { alice, bob, conversation, answer } = await scene();
+  const [one, two] = conversation.messages as [
+    (typeof conversation.messages)[number],
+    (typeof conversation.messages)[number],
+  ];
+  const { reactions } = await alice.conversation(conversation.id).open(one);
+  const [thumb, party] = [await reactions.seal('👍'), await reactions.seal('🎉')];
+  const groups = [thumb, '❤️', party].map((emoji, index) => ({ emoji, count: index + 1, isEncrypted: emoji !== '❤️' }));
+  const messages = [
+    { ...answer(one), reactions: groups, viewerReactions: [party, '❤️'] },
+    { ...answer(two), reactions: groups.slice(0, 2), viewerReactions: [thumb] },
+    { ...answer(one), id: 'tampered', clientMessageId: 'other', reactions: groups.slice(0, 1), viewerReactions: [] },
+    { ...answer(one), reactions: undefined, viewerReactions: [party] },
+  ];
+  const failures: string[] = [];
+  const shown = await decryptData(bob, messages, { onError: (_, { id }) => failures.push(id) });
+  expect(shown.map(({ reactions: shownGroups, viewerReactions }) => ({ shownGroups, viewerReactions }))).toEqual([
+    {
+      shownGroups: [
+        { emoji: '👍', count: 1, isEncrypted: true },
+        { emoji: '❤️', count: 2, isEncrypted: false },
+        { emoji: '🎉', count: 3, isEncrypted: true },
+      ],
+      viewerReactions: ['🎉', '❤️'],
+    },
+    {
+      shownGroups: [
+        { emoji: '\uFFFD', count: 1, isEncrypted: true },
+        { emoji: '❤️', count: 2, isEncrypted: false },
+      ],
+      viewerReactions: ['\uFFFD'],
+    },
+    { shownGroups: [{ emoji: '\uFFFD', count: 1, isEncrypted: true }], viewerReactions: [] },
+    { shownGroups: undefined, viewerReactions: ['🎉'] },
+  ]);
+  expect(failures.sort()).toEqual([two.id, 'tampered'].sort());
 });
 
 it('the exchange of urql fills the texts, and keeps the order of events', async () => {
