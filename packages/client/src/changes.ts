@@ -3,6 +3,7 @@ import { contextOf, once } from './context.js';
 import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
+import { emojiIn } from './store.js';
 import type { ConversationEvent, MessageEvent, Seen } from './sync.js';
 
 interface Content {
@@ -54,6 +55,19 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   const { state } = store;
   const none: readonly MissedChange[] = [];
   const list = () => state.get<readonly MissedChange[]>(KEY) ?? none;
+
+  /** A change with the emojis that this device has opened. */
+  function opened(change: MissedChange): MissedChange {
+    const message = state.get<Entity>(change.messageId);
+    const shown = ({ reactions, ...content }: Content): Content => {
+      const counts = Object.entries(reactions).flatMap(([given, count]) => {
+        const emoji = emojiIn(message, given);
+        return emoji === undefined ? [] : [[emoji, count] as const];
+      });
+      return { ...content, reactions: Object.fromEntries(counts) };
+    };
+    return { ...change, before: shown(change.before), after: shown(change.after) };
+  }
 
   /** Counts the new messages of other users among replayed events, of which a message can have several. */
   function countLate(events: readonly MessageEvent[]): void {
@@ -124,7 +138,8 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     });
   });
 
-  return Object.assign(state.derive(list), {
+  const derived = state.derive(() => (list().length > 0 ? list().map(opened) : none));
+  return Object.assign(derived, {
     completeUntil: state.derive(() => state.get<number>(COMPLETE_KEY)),
     lateMessages: state.derive(() => state.get<number>(LATE_KEY) ?? 0),
     async dismiss(conversationId?: string) {

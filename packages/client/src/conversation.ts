@@ -18,10 +18,10 @@ import type {
 import type { Outbox, OutboxEntry } from './outbox.js';
 import { type Range, rangeAt } from './ranges.js';
 import type { Request } from './request.js';
-import { type FileSecret, type Protection, sealed } from './sealing.js';
+import { emojisToSend, type FileSecret, sealed } from './sealing.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
-import { normalize, type Store } from './store.js';
+import { normalize, type Protection, type Reaction, type Store } from './store.js';
 import type { Sync, Typing } from './sync.js';
 
 /** A person or a bot. */
@@ -39,11 +39,12 @@ export type Attachment = AttachmentFieldsFragment & {
 interface Protectable {
   protection?: Protection;
 }
-/** A message. Texts and attachments of encrypted messages are those that this device has opened. */
-export type Message = Omit<MessageFieldsFragment, 'attachments' | 'replyTo'> &
+/** A message. Texts, attachments and reactions of encrypted messages are those that this device has opened. */
+export type Message = Omit<MessageFieldsFragment, 'attachments' | 'reactions' | 'replyTo'> &
   Protectable & {
     conversationId: string;
     attachments: Attachment[];
+    reactions: Reaction[];
     replyTo: (NonNullable<MessageFieldsFragment['replyTo']> & Protectable) | null;
   };
 /** A direct conversation or a group. */
@@ -383,12 +384,12 @@ export function createConversation(id: string, context: ConversationContext): Co
     },
     edit: (messageId, text) => change(sealed(store, id, request)(EditMessageDocument, { input: { messageId, text } })),
     delete: (messageId) => change(request(DeleteMessageDocument, { input: { messageId } })),
-    react: (messageId, emoji, isAdded = true) =>
-      change(
-        request((isAdded ? AddReactionDocument : RemoveReactionDocument) as typeof AddReactionDocument, {
-          input: { messageId, emoji },
-        }),
-      ),
+    async react(messageId, emoji, isAdded = true) {
+      const document = (isAdded ? AddReactionDocument : RemoveReactionDocument) as typeof AddReactionDocument;
+      for (const each of await emojisToSend(store, id, messageId, emoji, isAdded)) {
+        await change(request(document, { input: { messageId, emoji: each } }));
+      }
+    },
   };
   const { subscribe } = view;
   return Object.assign(view, methods);

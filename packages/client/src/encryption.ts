@@ -9,13 +9,14 @@ import type { OutboxEntry } from './outbox.js';
 import type { Parley } from './parley.js';
 import { retryDelay } from './pause.js';
 import type { Request } from './request.js';
-import type { FileSecret, Protection, Sealing } from './sealing.js';
+import type { FileSecret, Sealing } from './sealing.js';
 import type { Entity } from './storage.js';
-import { type Opened, proofOf } from './store.js';
+import { isSealedEmoji, type Opened, type Protection, proofOf, UNREADABLE } from './store.js';
 import type { MessageEvent } from './sync.js';
 import { parseText } from './text.js';
 
-export type { FileSecret, Protection } from './sealing.js';
+export type { FileSecret } from './sealing.js';
+export type { Protection } from './store.js';
 
 /** What an encrypted message contains. */
 interface Content {
@@ -39,6 +40,13 @@ interface SealedMessage {
   };
 }
 
+/** Encrypts and decrypts the emojis of reactions to a message. */
+interface Reactions {
+  seal(emoji: string): Promise<string>;
+  open(sealed: string): Promise<string>;
+  key(): Promise<Uint8Array>;
+}
+
 /** What this needs of the object that `openE2ee` of `@parley/e2ee` returns. */
 export interface E2eeLike {
   conversation(id: string): {
@@ -46,11 +54,11 @@ export interface E2eeLike {
     encrypt(
       clientMessageId: string,
       content: Content & { mentionedIds?: string[] },
-      options?: { version?: number },
+      options?: { version?: number; reactionKey?: Uint8Array | undefined },
     ): Promise<EncryptedInput & { mentionedIds?: string[] }>;
     settled(clientMessageId: string, version?: number): Promise<void>;
     stale(clientMessageId: string, encrypted: EncryptedInput, error: unknown): Promise<boolean>;
-    open(message: SealedMessage): Promise<{ content: Content; version: number }>;
+    open(message: SealedMessage): Promise<{ content: Content; version: number; reactions: Reactions }>;
   };
 }
 
@@ -111,6 +119,10 @@ const DISCARD = { reason: 'STALE_EPOCH' };
 function errorOf(thrown: unknown): ParleyError {
   const { name, code = '', message } = (thrown ?? {}) as Partial<Error & { code: string }>;
   if (name !== 'E2eeError') return toError(thrown);
+  // As the server refuses it.
+  if (code === 'NOT_AN_EMOJI') {
+    return new ParleyError('BAD_USER_INPUT', message ?? '', [{ message: '', extensions: { field: 'input.emoji' } }]);
+  }
   return new ParleyError(UNREADY.test(code) ? 'UNAVAILABLE' : code, message ?? '');
 }
 
@@ -165,6 +177,8 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
   const sent = new Map<string, Content>();
   /** Which message has which key, to notice that one is shown twice. */
   const places = new Map<string, string>();
+  /** Reactions that could not be opened since the page was loaded. A newer version of the client may open them. */
+  const unreadable = new Set<string>();
   let isOpening = false;
   let failures = 0;
 
@@ -181,6 +195,21 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
   const placeOf = (entity: Entity) =>
     JSON.stringify([entity.conversationId, refOf(entity['sender']), entity['clientMessageId']]);
 
+  /** The encrypted emojis of reactions to an opened message that have not been opened. */
+  function unopened(entity: Entity): string[] {
+    const { protection, reactions, viewerReactions } = entity as Entity & {
+      protection?: Stored;
+      reactions?: { emoji: string }[];
+      viewerReactions?: string[];
+    };
+    if (!protection?.content || protection.proof !== proofOf(entity)) return [];
+    const all = new Set([...(reactions ?? []).map(({ emoji }) => emoji), ...(viewerReactions ?? [])]);
+    return [...all].filter((emoji) => {
+      const known = protection.emojis?.[emoji];
+      return isSealedEmoji(emoji) && (known === undefined || (known === UNREADABLE && !unreadable.has(emoji)));
+    });
+  }
+
   function scan(keys: Iterable<string>): void {
     const own: Entity[] = [];
     for (const id of keys) {
@@ -190,6 +219,7 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       const stored = entity['protection'] as Stored | undefined;
       if (stored?.proof === proof && stored.content) {
         places.set(placeOf(entity), id);
+        if (unopened(entity).length > 0) wanted.set(id, proof);
         // The server has processed a file.
         const attachments = shownFiles(entity['attachments'], stored.content.attachments);
         if (JSON.stringify(attachments) !== JSON.stringify(stored.shown['attachments'])) {
@@ -218,6 +248,24 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     return protectedAs(entity, { proof: proofOf(entity), version, content, shown });
   };
 
+  /** Adds the emojis of the reactions to an opened message. */
+  async function withEmojis(entity: Entity, opened: Entity, { open: openEmoji }: Reactions): Promise<Entity> {
+    const protection = opened['protection'] as Stored;
+    const { proof, emojis } = (entity['protection'] ?? {}) as Partial<Stored>;
+    // After an edit, all of them are opened with the key that the edit contains.
+    const known = proof === protection.proof ? emojis : undefined;
+    const left = unopened({ ...entity, protection: { ...protection, emojis: known } });
+    if (left.length === 0 && !known) return opened;
+    const found = await Promise.all(
+      left.map(async (emoji) => {
+        const result = await openEmoji(emoji).catch(() => UNREADABLE);
+        if (result === UNREADABLE) unreadable.add(emoji);
+        return [emoji, result] as const;
+      }),
+    );
+    return protectedAs(entity, { ...protection, emojis: { ...known, ...Object.fromEntries(found) } });
+  }
+
   /** Stores what was opened, like a response: the streams are more recent. */
   function save(put: Entity[]): void {
     void store.commit({ put }, store.now());
@@ -237,7 +285,8 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
         .flatMap(([id, proof]) => {
           const entity = sealedOf(id);
           const isOpen = (entity?.['protection'] as Stored | undefined)?.proof === proof && tried.get(id) === proof;
-          if (entity && proofOf(entity) === proof && !isOpen) return { entity, proof };
+          if (entity && proofOf(entity) === proof && !(isOpen && unopened(entity).length === 0))
+            return { entity, proof };
           wanted.delete(id);
           return [];
         })
@@ -305,37 +354,47 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     const entity = sealedOf(given.id);
     if (!entity || proofOf(entity) !== proofOf(given)) return undefined;
     try {
-      const { signatureKey, certificate, user } = (state.get<Entity>(deviceIdOf(entity)) ?? {}) as Partial<
-        Record<string, never>
-      >;
-      if (!certificate || entity['clientMessageId'] === undefined) throw named('KEY_UNAVAILABLE');
-      if (![undefined, entity.id].includes(places.get(placeOf(entity)))) throw named('TAMPERED');
-      const message: SealedMessage = {
-        id: entity.id,
-        clientMessageId: entity['clientMessageId'] as string | null,
-        conversation: { id: entity.conversationId as string },
-        sender: partOf(entity['sender']),
-        replyTo: partOf(entity['replyTo']),
-        editedAt: (entity['editedAt'] ?? null) as string | null,
-        encrypted: {
-          ...(entity['encrypted'] as SealedMessage['encrypted']),
-          device: {
-            id: deviceIdOf(entity),
-            signatureKey: `${signatureKey}`,
-            certificate,
-            user: { id: refOf(user) ?? '' },
-          },
-        },
-      };
-      const { content, version } = await e2ee.conversation(message.conversation.id).open(message);
+      const { content, version, reactions } = await openContent(entity);
       places.set(placeOf(entity), entity.id);
-      return openedAs(entity, content, version);
+      return await withEmojis(entity, openedAs(entity, content, version), reactions);
     } catch (thrown) {
       const error = errorOf(thrown);
       if (isTemporary(error)) throw error;
       const shown = { protection: { error: error.code } satisfies Protection };
       return protectedAs(entity, { proof: proofOf(entity), shown });
     }
+  }
+
+  function openContent(entity: Entity) {
+    const { signatureKey, certificate, user } = (state.get<Entity>(deviceIdOf(entity)) ?? {}) as Partial<
+      Record<string, never>
+    >;
+    if (!certificate || entity['clientMessageId'] === undefined) throw named('KEY_UNAVAILABLE');
+    if (![undefined, entity.id].includes(places.get(placeOf(entity)))) throw named('TAMPERED');
+    const message: SealedMessage = {
+      id: entity.id,
+      clientMessageId: entity['clientMessageId'] as string | null,
+      conversation: { id: entity.conversationId as string },
+      sender: partOf(entity['sender']),
+      replyTo: partOf(entity['replyTo']),
+      editedAt: (entity['editedAt'] ?? null) as string | null,
+      encrypted: {
+        ...(entity['encrypted'] as SealedMessage['encrypted']),
+        device: {
+          id: deviceIdOf(entity),
+          signatureKey: `${signatureKey}`,
+          certificate,
+          user: { id: refOf(user) ?? '' },
+        },
+      },
+    };
+    return e2ee.conversation(message.conversation.id).open(message);
+  }
+
+  /** The reactions to a message, of which the server has possibly returned only a part. */
+  async function reactionsTo(entity: Entity): Promise<Reactions> {
+    await complete([entity]);
+    return (await openContent(sealedOf(entity.id) ?? entity)).reactions;
   }
 
   const named = (code: string) => Object.assign(new Error(code), { name: 'E2eeError', code });
@@ -421,13 +480,17 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
   async function sealAndSend(
     ask: Request,
     document: never,
-    { conversationId, clientMessageId, content, version }: Sent,
+    { conversationId, clientMessageId, content, version, reactionKey }: Sent,
     { text: _, ...input }: Input,
   ): Promise<never> {
     const conversation = e2ee.conversation(conversationId);
     const { mentionedIds, mentionsEveryone } = await mentionsIn(conversationId, content.text ?? '');
     for (let attempt = 1; ; attempt += 1) {
-      const encrypted = await conversation.encrypt(clientMessageId, { ...content, mentionedIds }, { version });
+      const encrypted = await conversation.encrypt(
+        clientMessageId,
+        { ...content, mentionedIds },
+        { version, reactionKey },
+      );
       if (version === 1) sent.set(encrypted.content, content);
       for (const oldest of [...sent.keys()].slice(0, -SENT_MAX)) sent.delete(oldest);
       try {
@@ -452,6 +515,7 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     clientMessageId: string;
     content: Content;
     version: number;
+    reactionKey?: Uint8Array | undefined;
   }
 
   async function send(ask: Request, document: never, input: Input): Promise<never> {
@@ -489,10 +553,11 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       };
       const { conversationId } = entity;
       const clientMessageId = (entity['clientMessageId'] ?? '') as string;
+      const reactionKey = protection && (await (await reactionsTo(entity)).key());
       const data = await sealAndSend(
         ask,
         document,
-        { conversationId, clientMessageId, content: next, version: version + 1 },
+        { conversationId, clientMessageId, content: next, version: version + 1, reactionKey },
         input,
       );
       // The bytes of an earlier attempt can have been sent, whose answer was lost.
@@ -535,6 +600,25 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       const missing = ids.filter((id) => state.get<Entity>(id)?.['clientMessageId'] === undefined);
       if (missing.length > 0) await store.receive(request(MessagesToOpenDocument, { ids: missing }));
       await Promise.all(ids.map(opened));
+    },
+    async emojis(messageId, emoji, isAdded) {
+      try {
+        if (state.get<Entity>(messageId)?.['encrypted'] === undefined) {
+          await store.receive(request(MessagesToOpenDocument, { ids: [messageId] }));
+        }
+        const entity = sealedOf(messageId);
+        if (!entity) return [emoji];
+        const { seal } = await reactionsTo(entity);
+        const sealed = await seal(emoji);
+        // Reactions from before the message was encrypted, whose spelling can be another one.
+        const earlier = ((entity['viewerReactions'] ?? []) as string[]).filter((each) => !isSealedEmoji(each));
+        const equal = await Promise.all(earlier.map(async (each) => (await seal(each)) === sealed));
+        const plain = earlier.filter((_, index) => equal[index]);
+        if (isAdded) return plain.length > 0 ? [] : [sealed];
+        return [...plain, sealed];
+      } catch (thrown) {
+        throw errorOf(thrown);
+      }
     },
     encryptFile(file, about) {
       if (!files) throw new ParleyError('UNSUPPORTED', 'Files cannot be encrypted here.');

@@ -1,15 +1,8 @@
 import { ParleyError } from './errors.js';
 import type { Request } from './request.js';
 import type { State } from './state.js';
+import type { Entity } from './storage.js';
 import type { Store } from './store.js';
-
-/**
- * Whether the content of a message is what its sender has encrypted:
- * - `protected`: this device has opened and verified it.
- * - `opening`: it is being opened, or waits for the keys or for the connection.
- * - an `error`: the code of an `E2eeError` of `@parley/e2ee`. The content is not shown.
- */
-export type Protection = 'protected' | 'opening' | { readonly error: string };
 
 /** How the file of an encrypted attachment is decrypted, as `@parley/e2ee` defines it. */
 export interface FileSecret {
@@ -28,6 +21,8 @@ export interface Sealing {
   opened(messageId: string): Promise<void>;
   /** Fetches messages that are not known yet, and resolves as `opened` does for all of them. */
   load(messageIds: readonly string[]): Promise<void>;
+  /** What has to be sent to add or remove a reaction of the viewer to a message. */
+  emojis(messageId: string, emoji: string, isAdded: boolean): Promise<string[]>;
   /** Encrypts a file. `about` is put into the message. */
   encryptFile(file: Blob, about: object): Promise<{ blob: Blob; secret: FileSecret }>;
 }
@@ -35,12 +30,30 @@ export interface Sealing {
 /** The encryption of a client; undefined until `@parley/client/encryption` is loaded. */
 export const sealingOf = (state: State): Sealing | undefined => state.get('~sealing');
 
+function requireSealing(state: State): Sealing {
+  const sealing = sealingOf(state);
+  if (sealing) return sealing;
+  throw new ParleyError('NOT_SET_UP', 'The conversation is encrypted.');
+}
+
 /** What sends texts to a conversation: `request`, unless the conversation is encrypted. */
 export const sealed =
   ({ state, isEncrypted }: Store, conversationId: string, request: Request): Request =>
   async (document, variables) => {
     if (!isEncrypted(conversationId)) return request(document, variables);
-    const sealing = sealingOf(state);
-    if (sealing) return sealing.request(request, document, variables as never);
-    throw new ParleyError('NOT_SET_UP', 'The conversation is encrypted.');
+    return requireSealing(state).request(request, document, variables as never);
   };
+
+/** What has to be sent to add or remove a reaction of the viewer: the emoji, unless the message is encrypted. */
+export async function emojisToSend(
+  { state, isEncrypted }: Store,
+  conversationId: string,
+  messageId: string,
+  emoji: string,
+  isAdded: boolean,
+): Promise<string[]> {
+  // Messages from before the encryption are in plain text.
+  const isPlain = state.get<Entity>(messageId)?.['encrypted'] === null;
+  if (isPlain || !isEncrypted(conversationId)) return [emoji];
+  return requireSealing(state).emojis(messageId, emoji, isAdded);
+}

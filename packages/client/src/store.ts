@@ -9,6 +9,23 @@ interface Ref {
 /** The changes of a response in addition to the objects that it contains; `put` replaces those. */
 type More<Data> = (data: Data, found: Entity[]) => Change;
 
+/**
+ * Whether the content of a message is what its sender has encrypted:
+ * - `protected`: this device has opened and verified it.
+ * - `opening`: it is being opened, or waits for the keys or for the connection.
+ * - an `error`: the code of an `E2eeError` of `@parley/e2ee`. The content is not shown.
+ */
+export type Protection = 'protected' | 'opening' | { readonly error: string };
+
+/** The reactions to a message with the same emoji. */
+export interface Reaction {
+  /** The replacement character `\uFFFD` if the emoji cannot be opened. */
+  emoji: string;
+  count: number;
+  /** Of an encrypted message: whether the emoji is. One that is not comes from before the encryption, or from the server. */
+  protection?: Protection | undefined;
+}
+
 /** Where a message is in its conversation. */
 export interface Place {
   seq: number;
@@ -24,6 +41,35 @@ export interface Opened {
   proof: string;
   /** The fields that replace those of the server. */
   shown: Record<string, unknown>;
+  /** The emojis of reactions by what the server has of them; `UNREADABLE` for those that cannot be opened. */
+  emojis?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Stands for an emoji that cannot be opened. */
+export const UNREADABLE = '\uFFFD';
+
+/** Whether the emoji of a reaction is encrypted. */
+export const isSealedEmoji = (emoji: string): boolean => /^[\w-]{84}$/.test(emoji);
+
+/** The emoji of a reaction to a message as it is shown; undefined if it has not been opened. */
+export const emojiIn = (message: Entity | undefined, emoji: string): string | undefined =>
+  isSealedEmoji(emoji) ? (message?.['protection'] as Opened | undefined)?.emojis?.[emoji] : emoji;
+
+/** The reactions to an encrypted message as they are shown. The same emoji can be encrypted and, from before, in plain text. */
+function shownReactions(message: Entity): object {
+  const { reactions, viewerReactions } = message as Entity & { reactions?: Reaction[]; viewerReactions?: string[] };
+  const groups = new Map<string, Reaction>();
+  for (const { emoji: given, count } of reactions ?? []) {
+    const emoji = emojiIn(message, given);
+    if (!emoji) continue;
+    const group = groups.get(emoji) ?? { emoji, count: 0, protection: 'protected' };
+    group.count += count;
+    if (emoji === given) group.protection = undefined;
+    if (emoji === UNREADABLE) group.protection = { error: 'TAMPERED' };
+    groups.set(emoji, group);
+  }
+  const own = viewerReactions?.flatMap((emoji) => emojiIn(message, emoji) ?? []);
+  return { reactions: reactions && [...groups.values()], viewerReactions: own && [...new Set(own)] };
 }
 
 /** Everything of a message that is verified when it is opened. */
@@ -301,7 +347,8 @@ export function createStore() {
     if (!encrypted) return result;
     const shown = protection?.proof === proofOf(value as Entity) && protection.shown;
     // A text that the server sends with encrypted content is not that of the sender.
-    return { ...result, text: null, attachments: [], protection: 'opening', ...shown };
+    const reactions = shownReactions(value as Entity);
+    return { ...result, ...reactions, text: null, attachments: [], protection: 'opening', ...shown };
   }
 
   function putEntity(entity: Entity): void {

@@ -19,7 +19,7 @@ import { eventually, type Person, registerAll } from '../../support/client.js';
 import { detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
-import { createGroup, openDirect, send as sendPlain } from '../../support/talk.js';
+import { createGroup, openDirect, react as reactPlain, send as sendPlain } from '../../support/talk.js';
 
 const portOf = (node: RunningNode) => Number(new URL(node.url).port);
 const isLive = (parley: Parley) => parley.connection.value.status === 'live';
@@ -141,6 +141,117 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     );
     expect(conversation.messages.nodes.every(({ text }: { text: string | null }) => text === null)).toBe(true);
     expect(one.parley.outbox.value).toEqual([]);
+  });
+
+  it('reactions are counted and toggled on all devices, also after edits, and no emoji is sent', async () => {
+    const { id, two, here, there } = await meet();
+    const bodies = recordRequests();
+    const shownTo = (handle: ConversationHandle) =>
+      last(handle).message?.reactions.map(({ emoji, count, protection }) => `${emoji} ${count} ${protection}`);
+    const ownOf = (handle: ConversationHandle) => last(handle).message?.viewerReactions;
+    await here.send('to react to');
+    await eventually('it is read', () => last(there)?.text === 'to react to');
+    const messageId = last(there).message?.id as string;
+    await there.react(messageId, '❤');
+    await there.react(messageId, '❤️');
+    await here.react(messageId, '❤️');
+    await here.react(messageId, '🎉');
+    const both = ['❤️ 2 protected', '🎉 1 protected'];
+    for (const each of [here, there]) {
+      await eventually('both are shown', () => shownTo(each)?.join() === both.join());
+    }
+    expect(ownOf(here)).toEqual(['❤️', '🎉']);
+    expect(ownOf(there)).toEqual(['❤️']);
+    for (const text of ['edited', 'edited again']) {
+      await here.edit(messageId, text);
+      await eventually('the edit is read', () => last(there).text === text);
+      for (const each of [here, there]) {
+        await eventually('they are shown', () => shownTo(each)?.join() === both.join());
+      }
+    }
+    // A device that has seen only the edited version.
+    const phone = await device(two.person, await two.e2ee.recoveryKey());
+    const phoned = show(phone, id);
+    await eventually('the new device shows them', () => last(phoned) && shownTo(phoned)?.join() === both.join());
+    for (const isAdded of [false, false, true, true, false]) await phoned.react(messageId, '❤️', isAdded);
+    await phoned.react(messageId, '🎉');
+    const later = ['❤️ 1 protected', '🎉 2 protected'];
+    for (const each of [here, there, phoned]) {
+      await eventually('all show the same', () => shownTo(each)?.join() === later.join());
+    }
+    expect(ownOf(there)).toEqual(['🎉']);
+    await expect(there.react(messageId, 'no emoji')).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.emoji',
+    });
+    expect(bodies.some((body) => body.includes(messageId))).toBe(true);
+    expect(bodies.filter((body) => /❤|🎉|no emoji/u.test(body))).toEqual([]);
+  });
+
+  it('reactions that are opened are shown by a page without encryption, which sends none', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const two = await device(ben);
+    const browser = openBrowser();
+    const one = await device(ana, undefined, browser.open({ url: node.url }));
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    await here.send('kept');
+    await eventually('it is read', () => last(there)?.text === 'kept');
+    const messageId = last(there).message?.id as string;
+    await there.react(messageId, '👍');
+    const emojis = (handle: ConversationHandle) => last(handle)?.message?.reactions.map(({ emoji }) => emoji);
+    await eventually('it is shown', () => emojis(here)?.join() === '👍');
+    await one.parley.close();
+    const next = browser.open({ url: node.url });
+    const shown = show({ parley: next }, id);
+    await eventually('it is shown at once', () => emojis(shown)?.join() === '👍');
+    await expect(shown.react(messageId, '👍')).rejects.toMatchObject({ code: 'NOT_SET_UP' });
+    await there.react(messageId, '🎉');
+    await there.send('afterwards');
+    await eventually('the next message has arrived', () => shown.value.rows.length > here.value.rows.length);
+    // A reaction that has not been opened is not shown as it is.
+    const before = written(shown).find(({ message }) => message?.id === messageId)?.message;
+    expect(before?.reactions.map(({ emoji }) => emoji)).toEqual(['👍']);
+    const e2ee = await open(next, one.storage);
+    await e2ee.start();
+    encrypt(next, e2ee);
+    const after = () => written(shown).find(({ message }) => message?.id === messageId)?.message;
+    await eventually(
+      'both are shown',
+      () =>
+        after()
+          ?.reactions.map(({ emoji }) => emoji)
+          .join() === '👍,🎉',
+    );
+  });
+
+  it('reactions from before the encryption are recognizable, and can be removed', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const { id: old } = await sendPlain(ana, id, 'in plain text', 'key-of-a-message-with-reactions');
+    for (const emoji of ['👍', '❤️']) await reactPlain(ben, old, emoji);
+    const [one, two] = [await device(ana), await device(ben)];
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    await eventually(
+      'it is known',
+      () => there.value.conversation?.encryption === 'END_TO_END' && written(there).length > 0,
+    );
+    // The message remains in plain text, and reactions to it do.
+    await here.react(old, '👍');
+    await here.edit(old, 'now encrypted');
+    await eventually('it is protected', () => protections(there)[0] === 'protected');
+    // Ben has reacted so already.
+    await there.react(old, '❤');
+    await there.react(old, '🎉');
+    const shownTo = (handle: ConversationHandle) =>
+      last(handle).message?.reactions.map(({ emoji, count, protection }) => `${emoji} ${count} ${protection}`);
+    const all = ['👍 2 undefined', '❤️ 1 undefined', '🎉 1 protected'];
+    await eventually('all are shown', () => shownTo(here)?.join() === all.join());
+    for (const emoji of ['👍', '❤', '🎉']) await there.react(old, emoji, false);
+    await eventually('they are removed', () => shownTo(here)?.join() === '👍 1 undefined');
+    expect(last(there).message?.viewerReactions).toEqual([]);
   });
 
   it('mentions are counted for the members that a text names', async () => {
@@ -303,7 +414,7 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     await eventually('both are read', () => texts(shown).join() === 'genuine,other');
     const [first, second] = written(shown).map(({ message }) => message) as [Row['message'], Row['message']];
     const rowOf = (index: number) => written(shown)[index] as Row;
-    const emojis = ['👍', '🎉', '❤️', '😀', '🙏'];
+    const emojis = ['👍', '🎉', '❤️', '😀', '🐢', '🙏'];
     /** Lets the server send a message again with changed fields. */
     const lie = async (messageId: string, fields: Record<string, unknown>) => {
       change = (message) => message['id'] === messageId && Object.assign(message, fields);
@@ -313,6 +424,27 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     await lie(id1, { text: 'fake', protection: 'protected' });
     await eventually('it arrived', () => rowOf(0).message?.reactions.length === 1);
     expect(rowOf(0)).toMatchObject({ text: 'genuine', message: { protection: 'protected' } });
+    // It moves a reaction from another message, changes a byte of one, and adds one of its own.
+    const reactionsIn = (index: number) =>
+      rowOf(index).message?.reactions.map(({ emoji, count, protection }) => [emoji, count, protection]);
+    await here.react(id2, '🦊');
+    await eventually('it is shown', () => reactionsIn(1)?.length === 1);
+    const [moved] = await sealedReactions(two.person, id2);
+    const [genuine] = await sealedReactions(two.person, id1);
+    const changed = genuine?.replace(/.$/, (character) => (character === 'A' ? 'B' : 'A'));
+    const groups = [genuine, moved, changed, '😈'].map((emoji, index) => ({
+      emoji,
+      count: index + 1,
+      protection: 'protected',
+    }));
+    await lie(id1, { reactions: groups, viewerReactions: [moved] });
+    await eventually('the others are not shown as emojis', () => reactionsIn(0)?.length === 3);
+    expect(reactionsIn(0)).toEqual([
+      ['🙏', 1, 'protected'],
+      ['\uFFFD', 5, { error: 'TAMPERED' }],
+      ['😈', 4, undefined],
+    ]);
+    expect(rowOf(0).message?.viewerReactions).toEqual(['\uFFFD']);
     await lie(id1, { text: 'fake', encrypted: null, protection: 'protected' });
     await eventually('the text is shown', () => rowOf(0).text === 'fake');
     expect(rowOf(0).message?.protection).toBeUndefined();
@@ -452,6 +584,12 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     await eventually('it is read', () => texts(there).join() === 'tried twice');
   });
 });
+
+/** The emojis of the reactions to a message, as the server has them. */
+const sealedReactions = async (person: Person, id: string): Promise<string[]> =>
+  (
+    await person.ask('query ($id: ID!) { node(id: $id) { ... on Message { reactions { emoji } } } }', { id })
+  ).node.reactions.map(({ emoji }: { emoji: string }) => emoji);
 
 /** Records into `bodies` again after the globals of a browser were replaced. */
 function recordInto(bodies: string[]): void {

@@ -14,11 +14,11 @@ async function sizeOf(entry: string): Promise<number> {
   return gzipSync(chunk.code, { level: 9 }).length;
 }
 
-it('the client is at most 13.2 KiB', async () => {
+it('the client is at most 13.5 KiB', async () => {
   const size = await sizeOf('packages/client/src/index.ts');
   console.log(`@parley/client: ${size} bytes after compression`);
   expect(size).toBeGreaterThan(8_000);
-  expect(size).toBeLessThanOrEqual(13.2 * 1_024);
+  expect(size).toBeLessThanOrEqual(13.5 * 1_024);
 });
 
 it('the text parser is at most 2.5 KiB', async () => {
