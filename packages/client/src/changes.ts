@@ -1,9 +1,10 @@
 import type { Connection } from './connection.js';
 import { contextOf, once } from './context.js';
 import type { Parley } from './parley.js';
+import { sealingOf } from './sealing.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
-import { emojiIn } from './store.js';
+import { emojiIn, type Opened, proofOf } from './store.js';
 import type { ConversationEvent, MessageEvent, Seen } from './sync.js';
 
 interface Content {
@@ -43,6 +44,13 @@ export interface Changes extends Readable<readonly MissedChange[]> {
 
 /** How many changes are kept; the oldest are dropped. */
 const CHANGES_MAX = 200;
+
+/** A change as it is stored. */
+interface Stored extends MissedChange {
+  /** The encrypted content after the change, until it is opened. The change is not shown before. */
+  sealed?: string | undefined;
+}
+
 /** How old the position of a CHECKPOINT can be, in milliseconds: nodes check for changes about once a second. */
 const POSITION_AGE = 3_000;
 const KEY = 'changes';
@@ -51,13 +59,40 @@ const LATE_KEY = '~late';
 
 /** The missed changes of a client. Call it right after `createParley`, because the tab that synchronizes finds them. */
 export const changesOf: (parley: Parley) => Changes = once((parley): Changes => {
-  const { store, sync } = contextOf(parley);
+  const { store, sync, isLeader } = contextOf(parley);
   const { state } = store;
-  const none: readonly MissedChange[] = [];
-  const list = () => state.get<readonly MissedChange[]>(KEY) ?? none;
+  const none: readonly Stored[] = [];
+  const list = () => state.get<readonly Stored[]>(KEY) ?? none;
+
+  /** Adds the texts of encrypted edits that were opened in the meantime. */
+  function reveal(): void {
+    const found = list().flatMap((change): Stored[] => {
+      const entity = state.get<Entity>(change.messageId);
+      if (!isSealed(change) || !entity || sealedOf(entity) !== change.sealed || !isOpened(entity)) return [];
+      return [{ ...change, sealed: undefined, after: { ...change.after, text: textOf(entity) } }];
+    });
+    if (found.length > 0) void store.commit({ set: { [KEY]: merge(list(), found) } });
+  }
+
+  /** Has the messages of encrypted edits opened. */
+  async function open(): Promise<void> {
+    const ids = list().flatMap((change) => (isSealed(change) ? change.messageId : []));
+    if (ids.length === 0) return;
+    // What cannot be fetched or opened is not shown.
+    await sealingOf(state)
+      ?.load(ids)
+      .catch(() => {});
+    reveal();
+  }
+
+  state.onChange((changed) => {
+    if (!isLeader() || !list().some(isSealed)) return;
+    if (changed.has('~sealing')) void open();
+    else if (list().some((change) => isSealed(change) && changed.has(change.messageId))) reveal();
+  });
 
   /** A change with the emojis that this device has opened. */
-  function opened(change: MissedChange): MissedChange {
+  function opened({ sealed: _, ...change }: Stored): MissedChange {
     const message = state.get<Entity>(change.messageId);
     const shown = ({ reactions, ...content }: Content): Content => {
       const counts = Object.entries(reactions).flatMap(([given, count]) => {
@@ -116,7 +151,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     const stored = store.storage.byId([...latest.keys()]);
     void stored.then(async (entities) => {
       const old = new Map([...entities, ...known].map((entity) => [entity.id, entity]));
-      const found: MissedChange[] = [];
+      const found: Stored[] = [];
       for (const [messageId, message] of latest) {
         const read = old.get(messageId);
         if (read?.['kind'] !== 'USER' || read.conversationId === undefined) continue;
@@ -132,13 +167,26 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
         if (!read['reactions']) before.reactions = after.reactions;
         // The user's own edits and deletions, on another device, are no news.
         if (senderId === own) Object.assign(after, { text: before.text, isDeleted: before.isDeleted });
-        found.push({ messageId, conversationId: read.conversationId, seq, senderId, before, after });
+        const place = { messageId, conversationId: read.conversationId, seq, senderId };
+        let sealed = message ? sealedOf(message) : undefined;
+        if (after.isDeleted || senderId === own) sealed = undefined;
+        // Without the text that the user has read, there is nothing to compare.
+        else if (sealed !== undefined && (sealed === sealedOf(read) || !isOpened(read))) {
+          after.text = before.text;
+          sealed = undefined;
+        }
+        found.push({ ...place, before, after, ...(sealed !== undefined && { sealed }) });
       }
-      if (found.length > 0) await store.commit({ set: { [KEY]: merge(list(), found) } });
+      if (found.length === 0) return;
+      await store.commit({ set: { [KEY]: merge(list(), found) } });
+      await open();
     });
   });
 
-  const derived = state.derive(() => (list().length > 0 ? list().map(opened) : none));
+  const derived = state.derive(() => {
+    const open = list().filter((change) => !isSealed(change));
+    return open.length > 0 ? open.map(opened) : none;
+  });
   return Object.assign(derived, {
     completeUntil: state.derive(() => state.get<number>(COMPLETE_KEY)),
     lateMessages: state.derive(() => state.get<number>(LATE_KEY) ?? 0),
@@ -150,24 +198,42 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
 });
 
 /** Adds changes to those of earlier disconnections. A message with the same content as before has no change. */
-function merge(known: readonly MissedChange[], found: readonly MissedChange[]): MissedChange[] {
+function merge(known: readonly Stored[], found: readonly Stored[]): Stored[] {
   const all = new Map(known.map((change) => [change.messageId, change]));
   for (const change of found) {
     const { before } = all.get(change.messageId) ?? change;
     all.delete(change.messageId);
-    if (JSON.stringify(before) !== JSON.stringify(change.after)) all.set(change.messageId, { ...change, before });
+    const isSame = !isSealed(change) && JSON.stringify(before) === JSON.stringify(change.after);
+    if (!isSame) all.set(change.messageId, { ...change, before });
   }
   return [...all.values()].slice(-CHANGES_MAX);
 }
 
+const isSealed = ({ sealed }: Stored): boolean => sealed !== undefined;
+
+/** The encrypted content of a message. */
+const sealedOf = (message: object) => (message as { encrypted?: { content: string } | null }).encrypted?.content;
+
+/** What was opened of an encrypted message; undefined if its current content was not. */
+function openedOf(message: object): Opened['shown'] | undefined {
+  const { protection } = message as { protection?: Opened };
+  const isCurrent = protection?.shown && protection.proof === proofOf(message as Entity);
+  return isCurrent && 'text' in protection.shown ? protection.shown : undefined;
+}
+
+const isOpened = (message: object): boolean => openedOf(message) !== undefined;
+
+const textOf = (message: object): string | null => {
+  const { text } = (sealedOf(message) === undefined ? message : (openedOf(message) ?? {})) as { text?: string | null };
+  return text ?? null;
+};
+
 function contentOf(message: object): Content {
   const {
-    text,
     deletedAt,
     reactions = [],
     viewerReactions,
   } = message as {
-    text: string | null;
     deletedAt: string | null;
     reactions?: { emoji: string; count: number }[];
     viewerReactions: string[];
@@ -176,5 +242,5 @@ function contentOf(message: object): Content {
     .map(({ emoji, count }) => [emoji, count - Number(viewerReactions.includes(emoji))] as const)
     .filter(([, count]) => count > 0)
     .sort(([one], [other]) => (one < other ? -1 : 1));
-  return { text, isDeleted: deletedAt != null, reactions: Object.fromEntries(counts) };
+  return { text: textOf(message), isDeleted: deletedAt != null, reactions: Object.fromEntries(counts) };
 }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { changesOf } from '../../../packages/client/src/changes.js';
 import { draftsOf } from '../../../packages/client/src/drafts.js';
 import { encryptParley, type ParleyEncryption } from '../../../packages/client/src/encryption.js';
 import type { ConversationHandle, Parley, Row } from '../../../packages/client/src/index.js';
@@ -18,6 +19,7 @@ import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
+import { mark } from '../../support/receipts.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { createGroup, openDirect, react as reactPlain, send as sendPlain } from '../../support/talk.js';
 
@@ -99,6 +101,45 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     );
     return { ana, ben, id, one, two, here, there };
   }
+
+  it('finds encrypted edits that were missed, as soon as they can be opened', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const proxy = await startProxy(portOf(node));
+    const parley = openAlone({ url: `http://127.0.0.1:${proxy.port}/graphql` });
+    const changes = changesOf(parley);
+    const [one, two] = [await device(ana), await device(ben, undefined, parley)];
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    await eventually('both have seen it', () =>
+      [here, there].every(({ value }) => value.conversation?.encryption === 'END_TO_END'),
+    );
+    for (const text of ['before', 'unchanged', 'taken back']) await here.send(text);
+    await eventually('they are read', () => texts(there).length === 3);
+    const messages = written(there).map(({ message }) => message);
+    await mark(ben, 'markRead', id, messages.at(-1)?.seq as number);
+    await eventually('it is stored', () => there.value.conversation?.viewerMembership?.unreadCount === 0);
+    proxy.pointTo(1);
+    proxy.cut();
+    await eventually('it is not connected', () => !isLive(parley));
+    two.encryption.close();
+    await here.edit(messages[0]?.id as string, 'after');
+    await here.react(messages[1]?.id as string, '👍');
+    for (const text of ['in between', 'taken back']) await here.edit(messages[2]?.id as string, text);
+    proxy.pointTo(portOf(node));
+    await eventually('the edits have arrived', () =>
+      written(there).every(({ message }, at) => at === 1 || message?.editedAt),
+    );
+    const idsOf = () => changes.value.map(({ messageId }) => messageId);
+    await eventually('the reaction is found', () => changes.value.length === 1);
+    expect(idsOf()).toEqual([messages[1]?.id]);
+    encrypt(parley, two.e2ee);
+    await eventually('the edit is found', () => changes.value.length === 2);
+    expect(idsOf()).toEqual([messages[1]?.id, messages[0]?.id]);
+    expect(changes.value[1]).toMatchObject({ before: { text: 'before' }, after: { text: 'after' } });
+    await changes.dismiss();
+    expect(changes.value).toEqual([]);
+  });
 
   it('messages, replies, edits and deletions arrive on all devices, and no text is sent', async () => {
     const bodies = recordRequests();
