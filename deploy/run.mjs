@@ -109,6 +109,7 @@ const longRuns = [
   'test/packages/e2ee/browser.test.ts',
   'test/packages/e2ee/nodes.test.ts',
   'test/packages/e2ee/openmls.test.ts',
+  'test/packages/e2ee/tampering.test.ts',
   'test/server/memory-limits.test.ts',
   'test/server/request-time.test.ts',
 ];
@@ -125,6 +126,7 @@ const manyCases = [
   'test/domain/search.histories.test.ts',
   'test/domain/summary/secrets.test.ts',
   'test/packages/e2ee/schedules.test.ts',
+  'test/packages/e2ee/tampering.test.ts',
   'test/realtime/interleavings.test.ts',
   'test/realtime/personal-log.test.ts',
   'test/realtime/verify.test.ts',

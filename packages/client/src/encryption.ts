@@ -110,8 +110,8 @@ const SENT_MAX = 200;
 const NAMES_MAX = 50;
 /** Failures that can end by themselves, for example when another device has sealed a key for this one. */
 const CURABLE = /^(KEY_UNAVAILABLE|IDENTITY_CHANGED|INVALID_CERTIFICATE)$/;
-/** Failures for which this device, and not the message, is the cause. */
-const UNREADY = /^(NOT_SET_UP|CLOSED|UNSUPPORTED)$/;
+/** Failures for which this device or an answer of the server, and not the message, is the cause. */
+const UNREADY = /^(NOT_SET_UP|CLOSED|UNSUPPORTED|INVALID_ANSWER)$/;
 /** An error that lets `stale` remove the bytes of a message that the server has rejected. */
 const DISCARD = { reason: 'STALE_EPOCH' };
 

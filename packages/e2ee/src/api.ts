@@ -1,4 +1,5 @@
 import type { E2eeError } from './errors.js';
+import { bytes, check, flag, int, optional, type Shape, text } from './shape.js';
 
 /**
  * Executes an operation on the server, as `request` of a client of `@parley/client` does. Errors of the server are thrown as
@@ -32,7 +33,7 @@ export interface ApiGroup {
   epoch: number;
   groupInfo?: string | null;
   welcome?: string | null;
-  devices?: Pick<ApiDevice, 'signatureKey' | 'user'>[];
+  devices?: Pick<ApiDevice, 'id' | 'signatureKey' | 'user'>[];
   devicesToRemove?: ApiDevice[];
   devicesToAdd?: ApiDevice[];
   commits: {
@@ -61,7 +62,7 @@ const documents = {
       generation epoch
       groupInfo @include(if: $whole)
       welcome(deviceId: $deviceId) @include(if: $whole)
-      devices @include(if: $whole) { signatureKey user { id } }
+      devices @include(if: $whole) { id signatureKey user { id } }
       devicesToRemove @include(if: $duties) { ${DEVICE} }
       devicesToAdd @include(if: $duties) { ${DEVICE} }
       commits(after: $after, first: 50) {
@@ -113,10 +114,48 @@ export const e2eeDocuments: Readonly<Record<keyof typeof documents, string>> = O
   Object.entries(documents).map(([name, text]) => [name, text.replace(/\s+/g, ' ')]),
 ) as Record<keyof typeof documents, string>;
 
-/** Calls the server. Its methods throw what `execute` throws. */
+const device = { id: text, signatureKey: bytes, certificate: bytes };
+const ownedDevice = { ...device, user: { id: text } };
+
+const listOf = (node: Shape): Shape => ({ edges: [{ cursor: text, node }], pageInfo: { hasNextPage: flag } });
+
+/** The form of an answer to `E2eeGroup` with these variables. */
+const groupShape = ({ whole, duties, content }: { whole: boolean; duties: boolean; content: boolean }): Shape => ({
+  node: optional({
+    encryption: text,
+    kind: optional(text),
+    counterpart: optional({ id: text }),
+    encryptionGroup: optional({
+      generation: int,
+      epoch: int,
+      ...(whole && {
+        groupInfo: optional(bytes),
+        welcome: optional(bytes),
+        devices: [{ id: text, signatureKey: bytes, user: { id: text } }],
+      }),
+      ...(duties && { devicesToRemove: [ownedDevice], devicesToAdd: [ownedDevice] }),
+      commits: listOf({ generation: int, epoch: int, ...(content && { commit: bytes }) }),
+    }),
+  }),
+});
+
+/** The form of a message that can be opened. */
+export const messageShape: Shape = {
+  id: text,
+  clientMessageId: optional(text),
+  sender: optional({ id: text }),
+  replyTo: optional({ id: text }),
+  editedAt: optional(text),
+  encrypted: { generation: int, epoch: int, content: bytes, device: ownedDevice },
+};
+
+/** Calls the server. Its methods throw what `execute` throws, or an E2eeError `INVALID_ANSWER`. */
 export function createApi(execute: Execute) {
-  const call = async <Data>(name: keyof typeof documents, variables: Record<string, unknown> = {}) =>
-    (await execute(e2eeDocuments[name], variables)) as Data;
+  const call = async <Data>(name: keyof typeof documents, variables: Record<string, unknown>, shape?: Shape) => {
+    const data = await execute(e2eeDocuments[name], variables);
+    if (shape) check(data, shape, 'INVALID_ANSWER', 'The server has sent an answer of another form.');
+    return data as Data;
+  };
   return {
     account: async () =>
       (
@@ -124,9 +163,19 @@ export function createApi(execute: Execute) {
           viewer: {
             user: { id: string; deviceList?: string | null };
             devices: Omit<ApiDevice, 'user'>[];
-            accountKeys: { identityKey: string; historyKey: string; vault: string } | null;
+            accountKeys?: { identityKey: string; historyKey: string; vault: string } | null;
           };
-        }>('E2eeAccount')
+        }>(
+          'E2eeAccount',
+          {},
+          {
+            viewer: {
+              user: { id: text, deviceList: optional(bytes) },
+              devices: [device],
+              accountKeys: optional({ identityKey: bytes, historyKey: bytes, vault: bytes }),
+            },
+          },
+        )
       ).viewer,
 
     /** @returns undefined for a conversation that the viewer cannot see. */
@@ -143,7 +192,7 @@ export function createApi(execute: Execute) {
     ) {
       const { whole = false, duties = false, content = true, people = false } = given;
       const variables = { ...given, id, whole, duties, content, people };
-      const { node } = await call<{ node: ApiConversation | null }>('E2eeGroup', variables);
+      const { node } = await call<{ node: ApiConversation | null }>('E2eeGroup', variables, groupShape(variables));
       return node ?? undefined;
     },
 
@@ -157,29 +206,59 @@ export function createApi(execute: Execute) {
             };
           } | null;
         } | null;
-      }>('E2eeSealedKeys', { id, after });
+      }>(
+        'E2eeSealedKeys',
+        { id, after },
+        {
+          node: optional({
+            encryptionGroup: optional({ sealedKeys: listOf({ generation: int, epoch: int, sealed: bytes }) }),
+          }),
+        },
+      );
       return node?.encryptionGroup?.sealedKeys;
     },
 
     /** The keys of the accounts of the members, as far as they have any. */
     async accounts(id: string): Promise<ApiAccount[]> {
       const accounts: ApiAccount[] = [];
+      const isNew = createProgress();
       for (let after: string | undefined; ; ) {
         const { node } = await call<{
           node: {
             members: { edges: { cursor: string; node: { user: ApiAccount } }[]; pageInfo: { hasNextPage: boolean } };
           } | null;
-        }>('E2eeMembers', { id, after });
+        }>(
+          'E2eeMembers',
+          { id, after },
+          {
+            node: optional({
+              members: listOf({
+                user: {
+                  id: text,
+                  identityKey: optional(bytes),
+                  historyKey: optional(bytes),
+                  historyKeySignature: optional(bytes),
+                  deviceList: optional(bytes),
+                },
+              }),
+            }),
+          },
+        );
         const { edges = [], pageInfo } = node?.members ?? {};
         accounts.push(...edges.map((edge) => edge.node.user));
         after = edges.at(-1)?.cursor;
-        if (!pageInfo?.hasNextPage) return accounts;
+        if (!pageInfo?.hasNextPage || !isNew(after)) return accounts;
       }
     },
 
     registerDevice: async (input: { name?: string | undefined; signatureKey: string; certificate: string }) =>
-      (await call<{ registerDevice: { device: { id: string } } }>('E2eeRegisterDevice', { input })).registerDevice
-        .device.id,
+      (
+        await call<{ registerDevice: { device: { id: string } } }>(
+          'E2eeRegisterDevice',
+          { input },
+          { registerDevice: { device: { id: text } } },
+        )
+      ).registerDevice.device.id,
 
     setAccountKeys: (input: {
       identityKey: string;
@@ -194,14 +273,20 @@ export function createApi(execute: Execute) {
     removeDevice: (deviceId: string) => call('E2eeRemoveDevice', { input: { deviceId } }),
 
     publishKeyPackages: async (input: { deviceId: string; keyPackages: string[]; lastResort?: string }) =>
-      (await call<{ publishKeyPackages: { remaining: number } }>('E2eePublishKeyPackages', { input }))
-        .publishKeyPackages.remaining,
+      (
+        await call<{ publishKeyPackages: { remaining: number } }>(
+          'E2eePublishKeyPackages',
+          { input },
+          { publishKeyPackages: { remaining: int } },
+        )
+      ).publishKeyPackages.remaining,
 
     claimKeyPackages: async (input: { conversationId: string; deviceIds: string[] }) =>
       (
         await call<{ claimKeyPackages: { keyPackages: { keyPackage: string; device: ApiDevice }[] } }>(
           'E2eeClaimKeyPackages',
           { input },
+          { claimKeyPackages: { keyPackages: [{ keyPackage: bytes, device: ownedDevice }] } },
         )
       ).claimKeyPackages.keyPackages,
 
@@ -210,8 +295,13 @@ export function createApi(execute: Execute) {
     commitGroup: (input: CommitGroupInput) => call('E2eeCommitGroup', { input }),
 
     sendMessage: async (input: Record<string, unknown>) =>
-      (await call<{ sendMessage: { message: { id: string; seq: number } } }>('E2eeSendMessage', { input })).sendMessage
-        .message,
+      (
+        await call<{ sendMessage: { message: { id: string; seq: number } } }>(
+          'E2eeSendMessage',
+          { input },
+          { sendMessage: { message: { id: text, seq: int } } },
+        )
+      ).sendMessage.message,
   };
 }
 
@@ -231,12 +321,21 @@ export interface CommitGroupInput {
   removedDeviceIds: string[];
 }
 
+/** Whether a position in a list was not returned before: a server could return the same page for ever. */
+export function createProgress(): (cursor: string | undefined) => boolean {
+  const seen = new Set<string | undefined>([undefined]);
+  return (cursor) => {
+    const { size } = seen;
+    return seen.add(cursor).size > size;
+  };
+}
+
 const failureOf = (error: unknown): Failure => (error ?? {}) as Failure;
 
 /** Whether the server has answered that it did not do something; otherwise it is unknown. */
 export function isRejection(error: unknown): boolean {
   const { code = 'NETWORK' } = failureOf(error);
-  return !/^(NETWORK|UNAVAILABLE|INTERNAL_SERVER_ERROR|RATE_LIMITED|UNAUTHENTICATED|CLOSED)$/.test(code);
+  return !/^(NETWORK|UNAVAILABLE|INTERNAL_SERVER_ERROR|RATE_LIMITED|UNAUTHENTICATED|CLOSED|INVALID_ANSWER)$/.test(code);
 }
 
 /** The cause of a rejection. */

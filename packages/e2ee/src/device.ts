@@ -39,6 +39,8 @@ interface AccountRecord {
   before?: Pick<AccountRecord, 'keys' | 'vault'> | undefined;
   /** Until they are published: whether `setUp` has made them. */
   isNew?: boolean | undefined;
+  /** Until they are published: whether the server has stated that it does not have them any more. */
+  isRestored?: boolean | undefined;
   /** Whether the devices of the replaced identity still have to be removed. */
   mustRemoveOthers?: boolean | undefined;
 }
@@ -117,10 +119,15 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     );
 
   const isSameIdentity = ({ identity }: AccountKeys, { accountKeys }: AccountState): boolean =>
-    accountKeys !== null && equal(fromBase64Url(accountKeys.identityKey), identity.publicKey);
+    accountKeys != null && equal(fromBase64Url(accountKeys.identityKey), identity.publicKey);
 
   const vaultHashOf = async ({ accountKeys }: AccountState): Promise<Bytes> =>
     accountKeys ? sha256(fromBase64Url(accountKeys.vault)) : new Uint8Array();
+
+  const publishedOf = ({ replaces, before, isNew, isRestored, ...account }: AccountRecord): AccountRecord => ({
+    ...account,
+    isPublished: true,
+  });
 
   /**
    * Publishes the keys of the account if the server has not confirmed them.
@@ -139,13 +146,17 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
           vault: toBase64Url(account.vault),
           replaces: account.replaces && toBase64Url(account.replaces),
         });
-        const { replaces: _replaces, before: _before, isNew: _isNew, ...published } = account;
-        await storage.write({ [ACCOUNT]: { ...published, isPublished: true } satisfies AccountRecord });
+        await storage.write({ [ACCOUNT]: publishedOf(account) });
         return;
       } catch (error) {
         if (reasonOf(error) !== 'ACCOUNT_KEYS_CHANGED') throw error;
         const state = await api.account();
         const { before } = account;
+        // The server has the keys after all, and possibly a later vault.
+        if (account.isRestored && isSameIdentity(account.keys, state)) {
+          await storage.write({ [ACCOUNT]: publishedOf(account) });
+          return;
+        }
         const hasSameKeys =
           !account.isNew &&
           before &&
@@ -266,7 +277,12 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     const account = await readAccount();
     if (account && !isSameIdentity(account.keys, state)) {
       // If the server was restored from a backup, the next start publishes the keys again.
-      if (!state.accountKeys) await storage.write({ [ACCOUNT]: { ...account, isPublished: false } });
+      if (!state.accountKeys) {
+        const { keys, vault } = account;
+        const replaces = new Uint8Array();
+        const restored = { ...account, isPublished: false, isRestored: true, replaces, before: { keys, vault } };
+        await storage.write({ [ACCOUNT]: restored satisfies AccountRecord });
+      }
       throw otherIdentity();
     }
     // Before anything that the server has of a former identity is read.

@@ -1,4 +1,4 @@
-import { createApi, type Execute, isStale } from './api.js';
+import { createApi, type Execute, isStale, messageShape } from './api.js';
 import { type Bytes, fromBase64Url, randomBytes, toBase64Url } from './bytes.js';
 import { type Content, discloseContent, openContent, reactionKeyOf, sealContent, versionOf } from './content.js';
 import { createDeviceKeeper } from './device.js';
@@ -8,6 +8,7 @@ import type { Certificate } from './identity.js';
 import { defaultLocks, type E2eeLocks } from './locks.js';
 import { createMls } from './mls.js';
 import { type MessageReactions, messageReactions } from './reactions.js';
+import { check } from './shape.js';
 import type { E2eeStorage } from './storage.js';
 import { createTrust, type TrustState } from './trust.js';
 
@@ -245,7 +246,8 @@ interface OutgoingRecord {
 const KEPT_AFTER_ANSWER = 7 * 86_400_000;
 const OUTGOING = 'outgoing:';
 
-const versionKey = (conversationId: string, messageId: string) => `version:${conversationId}:${messageId}`;
+/** By what a sender has signed: the id of a message is what the server states. */
+const versionKey = (conversationId: string, message: string) => `version:${conversationId}:${message}`;
 const outgoingKey = (clientMessageId: string, version: number) => `${OUTGOING}${clientMessageId}:${version}`;
 
 /** Opens the encryption of an account. Each tab can have its own object with the same storage. */
@@ -350,8 +352,8 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const key = outgoingKey(clientMessageId, version);
       const stored = (await storage.get(key)) as OutgoingRecord | undefined;
       if (stored) return stored.input;
-      const device = await keeper.require();
       return groups.send(id, async ({ generation, epoch, epochKey, certificates }) => {
+        const device = await keeper.require();
         // Another tab can have encrypted it in the meantime.
         const other = (await storage.get(key)) as OutgoingRecord | undefined;
         if (other) return { result: other.input, changes: {} };
@@ -417,10 +419,16 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       throw unavailable();
     }
 
+    /** The encrypted part of a message that has the form of the schema. */
+    function encryptedOf(message: EncryptedMessage): NonNullable<EncryptedMessage['encrypted']> {
+      if (!message.encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
+      check(message, messageShape, 'TAMPERED', 'The server has sent a message of another form.');
+      return message.encrypted;
+    }
+
     async function open(message: EncryptedMessage): Promise<OpenedMessage> {
       await readable();
-      const { encrypted } = message;
-      if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
+      const encrypted = encryptedOf(message);
       const sender = await senderOf(encrypted.device);
       if (message.sender && message.sender.id !== sender.userId) {
         throw new E2eeError('TAMPERED', 'The device that encrypted the message is not one of its sender.');
@@ -441,8 +449,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
 
     async function report(message: EncryptedMessage): Promise<ReportDisclosure> {
       await readable();
-      const { encrypted } = message;
-      if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
+      const encrypted = encryptedOf(message);
       const { conversationId: _id, clientMessageId: _key, ...where } = placeOf(message);
       const bytes = fromBase64Url(encrypted.content);
       // A sender who has replaced the certificate of the device after the message was read must not prevent a report: the server has
@@ -477,16 +484,17 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
         throw tampered('The message replies to another one than its sender wrote.');
       }
       if (editedAt && version < 2) throw tampered('The server has taken back an edit of the message.');
-      const key = JSON.stringify([id, encrypted?.device.user.id, clientMessageId]);
+      const place = JSON.stringify([encrypted?.device.user.id, clientMessageId]);
+      const key = `${id} ${place}`;
       const known = seen.get(key);
       if (known !== undefined && known !== message.id) throw tampered('The server shows the message twice.');
       remember(seen, key, message.id);
       const edited = await versionsIn(id);
-      const latest = edited.get(message.id) ?? 1;
+      const latest = edited.get(place) ?? 1;
       if (version < latest) throw tampered('The server has taken back an edit of the message.');
       if (version === latest) return;
-      edited.set(message.id, version);
-      await storage.write({ [versionKey(id, message.id)]: version });
+      edited.set(place, version);
+      await storage.write({ [versionKey(id, place)]: version });
     }
 
     return {

@@ -15,6 +15,7 @@
  * - `DOWNGRADED`: the server states that a conversation is not encrypted, and this device has seen that it is.
  * - `UNEXPECTED_MEMBER`: the group of a direct conversation contains a device of a third user.
  * - `NOT_A_MEMBER`: the viewer cannot join the group of the conversation.
+ * - `INVALID_ANSWER`: the answer of the server does not have the form of the schema. It is unknown whether the server did something.
  * - `TOO_LARGE`: the content is larger than the server accepts.
  * - `NOT_AN_EMOJI`: a reaction is not a single emoji.
  */
@@ -34,6 +35,7 @@ export type E2eeErrorCode =
   | 'DOWNGRADED'
   | 'UNEXPECTED_MEMBER'
   | 'NOT_A_MEMBER'
+  | 'INVALID_ANSWER'
   | 'TOO_LARGE'
   | 'NOT_AN_EMOJI';
 

@@ -5,6 +5,7 @@ import {
   type ApiGroup,
   type CommitGroupInput,
   codeOf,
+  createProgress,
   isRejection,
 } from './api.js';
 import { type Bytes, concat, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
@@ -288,19 +289,29 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
    * it. Call it under the lock of the conversation.
    */
   async function advance(id: string, goal: Goal): Promise<GroupRecord> {
-    const device = await keeper.require();
     let mustRejoin = false;
     let mustCompare = goal.compare ?? false;
     let mustReset = goal.reset ?? false;
     let lastError: unknown;
+    const isNew = createProgress();
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const device = await keeper.require();
       let record = await read(id);
       if (record?.pending) {
         lastError = await publish(id, record, record.pending);
         if (lastError === undefined) mustRejoin = false;
         continue;
       }
-      const remote = await fetchGroup(id, device, record, goal.duties ?? false);
+      let remote: ApiGroup;
+      try {
+        remote = await fetchGroup(id, device, record, goal.duties ?? false);
+      } catch (error) {
+        if (!record?.cursor || codeOf(error) !== 'BAD_USER_INPUT') throw error;
+        // The server had returned a position that it does not accept.
+        lastError = error;
+        await write(id, record, { ...record, cursor: undefined });
+        continue;
+      }
       // After the server was restored from a backup, and if it lies, the group can be one that has members of former times.
       const { used } = record ?? {};
       const isRolledBack =
@@ -326,7 +337,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         continue;
       }
       if (record.cursor !== position && (isSkimming(position) || remote.commits.pageInfo.hasNextPage)) {
-        attempt -= 1;
+        if (isNew(record.cursor)) attempt -= 1;
         continue;
       }
       if (!record.state) continue;
@@ -346,18 +357,23 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         (now() - (comparedAt.get(id) ?? Number.NEGATIVE_INFINITY) > COMPARE_AFTER ||
           (remote.devicesToRemove ?? []).length > 0);
       let unknown: Bytes[] = [];
+      let mustRenew = false;
       if (mustCompare) {
         mustCompare = false;
         comparedAt.set(id, now());
         const compared = await compare(id, device, record);
+        if (compared.hasOtherId) {
+          await keeper.open(true);
+          continue;
+        }
         if (compared.hasForked) {
           mustRejoin = true;
           continue;
         }
-        unknown = compared.unknown;
+        ({ unknown, mustRenew } = compared);
       }
       if (goal.duties) unknown = [...unknown, ...(await unlistedOf(id, device, record, remote))];
-      if (goal.duties && (await performDuties(id, device, record, remote, unknown))) continue;
+      if (goal.duties && (await performDuties(id, device, record, remote, unknown, mustRenew))) continue;
       return record;
     }
     throw new E2eeError('INVALID_COMMIT', 'The group changes too often, or its state cannot be reached.', {
@@ -542,6 +558,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const base: Omit<GroupRecord, 'revision'> = {
       ...fresh,
       ...(record && { ...record, generation: record.generation }),
+      // The position can be wrong, which is why commits are missing.
+      ...(mustRejoin && { cursor: undefined }),
       state: undefined,
     };
     /** Makes the first commit of a generation. */
@@ -603,22 +621,39 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
 
   /**
    * Compares the group with that of the server.
-   * @returns whether it has another history, and the signature keys of unknown members: see `unknownOf`.
+   * @returns whether this device has another id on the server than it was given, with which it would write what nobody can open; whether
+   *   the group has another history; the signature keys of unknown members: see `unknownOf`; and whether another commit is
+   *   necessary, because nobody can join with the stored group info, or because a member has removed devices without the knowledge of
+   *   the server, whose users do not have the key of the epoch.
    */
   async function compare(
     id: string,
     device: OwnDevice,
-    { generation, epoch, state }: GroupRecord,
-  ): Promise<{ hasForked: boolean; unknown: Bytes[] }> {
+    { generation, epoch, state, sealedFor }: GroupRecord,
+  ): Promise<{ hasOtherId: boolean; hasForked: boolean; unknown: Bytes[]; mustRenew: boolean }> {
     const remote = await whole(id, device);
     // It has changed in the meantime, and is compared after the next commit.
     if (remote.generation !== generation || remote.epoch !== epoch || remote.groupInfo == null) {
-      return { hasForked: false, unknown: [] };
+      return { hasOtherId: false, hasForked: false, unknown: [], mustRenew: false };
     }
-    const [own, other] = [mls.view(state as Bytes), mls.viewOfGroupInfo(fromBase64Url(remote.groupInfo))];
+    const ownKey = toBase64Url(device.mls.signatureKey);
+    const hasOtherId = remote.devices?.some((each) => each.signatureKey === ownKey && each.id !== device.id) ?? false;
+    const own = mls.view(state as Bytes);
+    const unknown = await unknownOf(device, own, remote);
+    let other: MlsView;
+    try {
+      other = mls.viewOfGroupInfo(fromBase64Url(remote.groupInfo));
+    } catch (error) {
+      if (!(error instanceof E2eeError)) throw error;
+      return { hasOtherId, hasForked: false, unknown, mustRenew: true };
+    }
+    const mayTakePart = await participantsOf(id, device);
+    const readers = [...(await certificatesOf(state as Bytes)).map(({ userId }) => userId), ...sealedFor];
     return {
+      hasOtherId,
       hasForked: !equal(own.transcriptHash, other.transcriptHash) || other.epoch !== own.epoch,
-      unknown: await unknownOf(device, own, remote),
+      unknown,
+      mustRenew: (remote.devices ?? []).some(({ user }) => !readers.includes(user.id) && mayTakePart(user.id)),
     };
   }
 
@@ -644,8 +679,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     record: GroupRecord,
     remote: ApiGroup,
     unknown: readonly Bytes[],
+    isDemanded: boolean,
   ): Promise<boolean> {
-    const mustRenew = record.sent >= RENEW_AFTER_MESSAGES || now() - record.renewedAt >= RENEW_AFTER;
+    const mustRenew = isDemanded || record.sent >= RENEW_AFTER_MESSAGES || now() - record.renewedAt >= RENEW_AFTER;
     const { devicesToAdd = [], devicesToRemove = [] } = remote;
     if (!mustRenew && devicesToAdd.length + devicesToRemove.length + unknown.length === 0) return false;
     const view = mls.view(record.state as Bytes);
@@ -686,7 +722,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     const made = await mls.commit(state, changes, await noteFor(device, view, accounts));
     return pendingOf(id, device, record, made, accounts, {
       added: added.map((each) => each.device.id),
-      removed: removing.map((each) => each.id),
+      removed: [...new Set(removing.map((each) => each.id))],
       welcomes: made.welcomes,
       renews: remove.length > 0 || added.length === 0,
     });
@@ -704,9 +740,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     // Those that are added leave the list of the server; the others join by themselves.
     for (const each of wanted) skipped.set(each.id, now() + SKIP_FOR);
     const claimed = await api
-      .claimKeyPackages({ conversationId: id, deviceIds: wanted.map((each) => each.id) })
+      .claimKeyPackages({ conversationId: id, deviceIds: [...new Set(wanted.map((each) => each.id))] })
       .catch((error) => {
-        if (isRejection(error) || codeOf(error) === 'RATE_LIMITED') return [];
+        if (isRejection(error) || ['RATE_LIMITED', 'INVALID_ANSWER'].includes(codeOf(error) ?? '')) return [];
         throw error;
       });
     const usable: { device: ApiDevice; keyPackage: Bytes }[] = [];
@@ -719,7 +755,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         const isRight =
           equal(signatureKey, fromBase64Url(device.signatureKey)) && (await mls.canAddKeyPackage(state, bytes));
         const time = Date.now();
-        if (isRight && notBefore <= time && time < notAfter) usable.push({ device, keyPackage: bytes });
+        // The server can name a device twice.
+        const isAdded = usable.some((each) => each.device.signatureKey === device.signatureKey);
+        if (isRight && !isAdded && notBefore <= time && time < notAfter) usable.push({ device, keyPackage: bytes });
       } catch (error) {
         if (!(error instanceof E2eeError)) throw error;
         // A device with an invalid certificate or key package is not added.
@@ -844,6 +882,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     // The keys of earlier epochs were forgotten.
     const floor = (await storage.get(floorKey(id))) as Position | undefined;
     if (!account || (last?.readAt === readAt && now() - last.time < HISTORY_AGAIN_AFTER)) return;
+    const isNew = createProgress();
     for (let after: string | undefined; ; ) {
       const page = await api.sealedKeys(id, after);
       let found: Record<string, Bytes[]> = {};
@@ -856,7 +895,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       }
       await storage.write(found);
       if (epochName(id, generation, epoch) in found) return;
-      if (!page?.pageInfo.hasNextPage) break;
+      if (!page?.pageInfo.hasNextPage || !isNew(after)) break;
     }
     historyRead.set(id, { readAt, time: now() });
   }

@@ -356,7 +356,9 @@ export async function createMls(authenticate: Authenticate) {
           ratchetTreeExtension: true,
           authenticatedData: note,
         },
-      );
+      ).catch((cause) => {
+        throw failed('The commit is not possible.', cause);
+      });
       const { welcome } = made;
       const welcomes = (welcome?.secrets ?? []).map((secret) =>
         // Each device gets its own secret only.
@@ -489,7 +491,12 @@ function leavesOf(tree: RatchetTree): { leafIndex: number; leaf: LeafNode }[] {
 }
 
 function treeOf(groupInfo: GroupInfo): RatchetTree {
-  const tree = ratchetTreeFromExtension(groupInfo);
+  let tree: RatchetTree | undefined;
+  try {
+    tree = ratchetTreeFromExtension(groupInfo);
+  } catch {
+    // The decoders throw for some malformed trees.
+  }
   if (!tree) throw invalid('GroupInfo has no tree.');
   return tree;
 }

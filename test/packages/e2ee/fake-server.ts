@@ -116,6 +116,7 @@ export function createFakeServer() {
   }
 
   function page<Item>(items: Item[], after: unknown, first: number) {
+    if (after != null && !/^\d+$/.test(String(after))) throw new Failure('BAD_USER_INPUT', undefined, 'after');
     const start = after == null ? 0 : Number(after);
     const edges = items.slice(start, start + first).map((node, index) => ({ cursor: String(start + index + 1), node }));
     return { edges, pageInfo: { hasNextPage: start + first < items.length } };

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { build, type Rollup } from 'vite';
 import { expect, it } from 'vitest';
 
-it('the package is at most 56 KiB with everything that it depends on', async () => {
+it('the package is at most 58 KiB with everything that it depends on', async () => {
   const result = (await build({
     configFile: false,
     logLevel: 'error',
@@ -17,5 +17,5 @@ it('the package is at most 56 KiB with everything that it depends on', async () 
   // Ed25519 in JavaScript is loaded only where Web Crypto does not have it.
   expect(sizes.length).toBeGreaterThan(1);
   expect(sizes[0]).toBeGreaterThan(20_000);
-  expect(sizes[0]).toBeLessThanOrEqual(56 * 1_024);
+  expect(sizes[0]).toBeLessThanOrEqual(58 * 1_024);
 });
