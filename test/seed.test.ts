@@ -7,7 +7,7 @@ import { composeDemo } from '../src/seed/compose.js';
 import { parseScripts } from '../src/seed/read-scripts.js';
 import { type Answer, ask, eventually, register, request } from './support/client.js';
 import { nodeFlags } from './support/environment.js';
-import { makePlace, modes, type Place, servicesFound } from './support/place.js';
+import { inOneMode, makePlace, modes, type Place, servicesFound } from './support/place.js';
 import { openSse } from './support/sse.js';
 
 /** The invariants of the services. Each query counts the rows that violate one. */
@@ -213,7 +213,7 @@ describe.each(modes)('npm run seed in %s mode', (mode) => {
     },
   );
 
-  it('changes nothing if one of the usernames exists', async () => {
+  inOneMode(mode, it)('changes nothing if one of the usernames exists', async () => {
     const other = await makePlace(mode);
     const node = await other.start();
     await register(node.url);

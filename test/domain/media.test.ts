@@ -446,7 +446,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(await attachmentOf(ada, file.id)).toBeNull();
     });
 
-    it('disappear with their bytes when the account of the sender is deleted', async () => {
+    itOnce('disappear with their bytes when the account of the sender is deleted', async () => {
       const [person] = await registerAll(node.url, 'person');
       const conversation = await openDirect(person, bob);
       const picture = await makePicture('jpeg');

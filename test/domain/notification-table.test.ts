@@ -4,9 +4,9 @@ import { type NotificationTrace, traceOfUser } from '../../src/domain/notificati
 import { type Json, type Person, registerAll } from '../support/client.js';
 import { type Device, makeDue, registerDevice, untilAllWait, untilNoneWaits } from '../support/devices.js';
 import { rowId } from '../support/durable-streams.js';
-import { CASES_TIMEOUT_MS, isExhaustive } from '../support/exhaustive.js';
+import { CASES_TIMEOUT_MS, exhaustiveModes, isExhaustive } from '../support/exhaustive.js';
 import { notified } from '../support/notified.js';
-import { makePlace, modes } from '../support/place.js';
+import { makePlace } from '../support/place.js';
 import { startPushService } from '../support/push-service.js';
 import { attempt, insertGroups, reply, send } from '../support/talk.js';
 
@@ -118,7 +118,7 @@ function userCases(): UserCase[] {
   ];
 }
 
-describe.each(modes)('who is notified, in %s mode', (mode) => {
+describe.each(exhaustiveModes)('who is notified, in %s mode', (mode) => {
   it('follows from levels, mutes, quiet times and devices, according to the table in the documentation', {
     timeout: CASES_TIMEOUT_MS,
   }, async () => {

@@ -334,7 +334,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect([...first.nodes, ...rest.nodes].map(({ id }: Json) => id)).toEqual(ids.slice(2).reverse());
   });
 
-  it('are streamed with their progress, after which the stream ends', async () => {
+  itOnce('are streamed with their progress, after which the stream ends', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(
       node,
