@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { type Person, register, request } from './support/client.js';
 import { nodeFlags } from './support/environment.js';
+import { anyMode, makePlace } from './support/place.js';
 import { attempt, createGroup, send } from './support/talk.js';
 
 /** A node in a separate process, as `npm start` runs it after the build. */
@@ -55,15 +56,21 @@ describe('the process', () => {
     await cp(inject('embeddedTemplate'), folder, { recursive: true });
     return folder;
   };
+  /** The settings of a database of any kind: a process starts in a third of the CPU time with PostgreSQL. */
+  const makeSettings = async () => (await makePlace(anyMode)).env;
   afterEach(async () => {
     for (const child of running.splice(0)) {
-      if (child.exitCode === null) child.kill('SIGKILL');
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      // Its database is removed next.
+      await exited;
     }
   });
 
   it('loads the libraries of monitoring and of model servers only if they are configured', async () => {
-    const loaded = async (name: string, env: Record<string, string>) => {
-      const { ready, output } = run({ DATA_DIR: await makeDataDir(name), NODE_OPTIONS: tellLibraries, ...env });
+    const loaded = async (env: Record<string, string>) => {
+      const { ready, output } = run({ ...(await makeSettings()), NODE_OPTIONS: tellLibraries, ...env });
       const url = await ready;
       expect(url).toMatch(/^http/);
       const alice = await register(url, 'alice');
@@ -72,9 +79,9 @@ describe('the process', () => {
       await attempt(alice, 'summarizeConversation', { conversationId, fromSeq: 1 });
       return [...output().matchAll(/loads (\S+)/g)].map(([, library]) => library);
     };
-    expect(await loaded('unwatched', {})).toEqual([]);
+    expect(await loaded({})).toEqual([]);
     // The first check is only meaningful if these libraries are found.
-    const watched = await loaded('watched', {
+    const watched = await loaded({
       METRICS_PORT: '0',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
       SUMMARY_BASE_URL: 'http://127.0.0.1:9/v1',
@@ -131,7 +138,7 @@ describe('the process', () => {
   });
 
   it('rejects sign-ins beyond its queue, and continues to run', async () => {
-    const node = run({ DATA_DIR: await makeDataDir('queue'), PASSWORD_QUEUE_MAX: '1', BCRYPT_COST: '8' });
+    const node = run({ ...(await makeSettings()), PASSWORD_QUEUE_MAX: '1', BCRYPT_COST: '8' });
     const url = await node.ready;
     const alice = await register(url, 'alice');
     const login = (usernameOrEmail: string) =>
@@ -148,19 +155,18 @@ describe('the process', () => {
   });
 
   it('names the port that is in use', async () => {
-    const first = run({ DATA_DIR: await makeDataDir('port-1') });
-    const { port } = new URL(await first.ready);
-    const second = run({ DATA_DIR: await makeDataDir('port-2'), PORT: port });
+    const { port } = new URL(await run(await makeSettings()).ready);
+    const second = run({ ...(await makeSettings()), PORT: port });
     expect(await second.exited).toBe(1);
     expect(second.output()).toMatch(new RegExp(`parley: PORT: cannot listen on 127.0.0.1:${port}`));
   });
 
   it('reports that HOST is not an address of this machine', async () => {
-    const DATA_DIR = await makeDataDir('host');
-    const foreign = run({ DATA_DIR, HOST: '203.0.113.1' });
+    const settings = await makeSettings();
+    const foreign = run({ ...settings, HOST: '203.0.113.1' });
     expect(await foreign.exited).toBe(78);
     expect(foreign.output()).toMatch(/parley: HOST: cannot listen on 203\.0\.113\.1:0 \(EADDRNOTAVAIL\)\n$/);
-    const unknown = run({ DATA_DIR, HOST: 'no-such-host.invalid' });
+    const unknown = run({ ...settings, HOST: 'no-such-host.invalid' });
     expect(await unknown.exited).toBe(78);
     expect(unknown.output()).toMatch(/parley: HOST: cannot listen on no-such-host\.invalid:0 \(E\w+\)\n$/);
   });
@@ -187,7 +193,7 @@ describe('the process', () => {
   });
 
   it('logs lines of JSON with the request id, without tokens, passwords or texts of users', async () => {
-    const node = run({ DATA_DIR: await makeDataDir('log'), LOG_LEVEL: 'trace' });
+    const node = run({ ...(await makeSettings()), LOG_LEVEL: 'trace' });
     const url = await node.ready;
     const alice = await register(url, 'alice');
     const group = await createGroup(alice, []);
