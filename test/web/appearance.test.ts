@@ -148,6 +148,10 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
       await page.setViewportSize({ width, height: 800 });
       expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
     }
+    await page.goto(`${url}settings`);
+    const handle = 'main section:first-of-type p';
+    await page.locator(handle).waitFor();
+    expect(await place(handle, '@')).toBeLessThan(await place(handle, ada.username));
     expect(errors).toEqual([]);
   });
 
@@ -169,7 +173,7 @@ describe.skipIf(!browserFound)('the appearance of the web app', () => {
     }
     expect(await heading.evaluate((element) => element.checkVisibility({ opacityProperty: true }))).toBe(true);
     await page.setViewportSize({ width: 390, height: 800 });
-    const name = page.getByRole('heading', { name: title }).locator('strong');
+    const name = page.getByRole('heading', { name: title }).locator('strong bdi');
     expect(await name.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
     expect(errors).toEqual([]);
   });

@@ -40,7 +40,9 @@ export default function PeopleDialog({ onClose }: { onClose(): void }) {
         <strong>
           <bdi>{each.displayName}</bdi>
         </strong>
-        <span>@{each.username}</span>
+        <span>
+          <bdi>@{each.username}</bdi>
+        </span>
       </span>
     </button>
   );

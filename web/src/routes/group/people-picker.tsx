@@ -54,7 +54,9 @@ export function PeoplePicker({
                 <strong>
                   <bdi>{person.displayName}</bdi>
                 </strong>
-                <small>@{person.username}</small>
+                <small>
+                  <bdi>@{person.username}</bdi>
+                </small>
               </span>
               <input
                 type="checkbox"

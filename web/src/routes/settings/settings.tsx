@@ -49,7 +49,9 @@ export default function Settings() {
             <h2>
               <bdi>{user.displayName}</bdi>
             </h2>
-            <p>@{user.username}</p>
+            <p>
+              <bdi>@{user.username}</bdi>
+            </p>
           </div>
           <div className={styles.buttons}>
             <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>

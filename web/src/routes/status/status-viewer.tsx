@@ -340,7 +340,8 @@ function Reply({ status, onWriting }: { status: Status; onWriting(isWriting: boo
       <input
         ref={field}
         value={reply}
-        dir="auto"
+        // The placeholder has the direction of the page.
+        dir={reply === '' ? undefined : 'auto'}
         placeholder={label}
         aria-label={label}
         enterKeyHint="send"
