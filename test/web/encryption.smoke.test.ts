@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { browserFound } from '../support/browser.js';
-import { registerAll } from '../support/client.js';
+import { eventually, registerAll } from '../support/client.js';
 import { openDirect, send } from '../support/talk.js';
 import { openApp, rowWith, startApp, write } from '../support/web-app.js';
 import { setUp } from '../support/web-encryption.js';
@@ -26,7 +27,36 @@ it.skipIf(!browserFound)('a user encrypts a conversation, and reads it after a r
     .first()
     .waitFor({ state: 'detached' });
   await page.reload();
-  await rowWith(page, 'Only for us').waitFor();
+  const row = rowWith(page, 'Only for us');
+  await row.waitFor();
+  const choose = async (name: string) => {
+    await row.hover();
+    await row.getByRole('button', { name: 'React', exact: true }).click();
+    await page.getByRole('searchbox', { name: 'Search emojis' }).fill(name);
+    await page.keyboard.press('Enter');
+  };
+  const REACTIONS = `query ($id: ID!) { conversation(id: $id) { messages(last: 1) { nodes {
+    id reactions { emoji count isEncrypted } } } } }`;
+  const stored = async () => (await bob.ask(REACTIONS, { id })).conversation.messages.nodes[0].reactions;
+  await choose('pizza');
+  const reaction = row.getByRole('button', { name: '🍕 1', exact: true });
+  await reaction.waitFor();
+  await eventually('the reaction is stored', async () => (await stored()).length === 1);
+  expect(await stored()).toEqual([{ emoji: expect.stringMatching(/^[\w-]{84}$/), count: 1, isEncrypted: true }]);
+  await page.reload();
+  await reaction.waitFor();
+  expect(await reaction.getAttribute('aria-pressed')).toBe('true');
+  // Nobody in the group has encrypted this one.
+  const { conversation: read } = await bob.ask(REACTIONS, { id });
+  const input = { messageId: read.messages.nodes[0].id, emoji: randomBytes(63).toString('base64url') };
+  await bob.ask('mutation ($input: AddReactionInput!) { addReaction(input: $input) { message { id } } }', { input });
+  const unreadable = row.getByRole('button', { name: 'Reaction that cannot be shown 1' });
+  await unreadable.waitFor();
+  expect(await unreadable.isDisabled()).toBe(true);
+  if (process.env['SHOTS']) await page.screenshot({ path: `${process.env['SHOTS']}/encrypted-reactions.png` });
+  await reaction.click();
+  await reaction.waitFor({ state: 'detached' });
+  await eventually('the reaction is removed', async () => (await stored()).length === 1);
   const { conversation } = await bob.ask(
     'query ($id: ID!) { conversation(id: $id) { messages(last: 1) { nodes { text encrypted { epoch } } } } }',
     { id },

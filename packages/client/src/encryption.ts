@@ -608,8 +608,15 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
         }
         const entity = sealedOf(messageId);
         if (!entity) return [emoji];
-        const { seal } = await reactionsTo(entity);
+        const { seal, open: openEmoji } = await reactionsTo(entity);
         const sealed = await seal(emoji);
+        const shown = await openEmoji(sealed);
+        const current = sealedOf(messageId);
+        const protection = current?.['protection'] as Stored | undefined;
+        if (current && protection?.content && protection.proof === proofOf(entity)) {
+          // The answer of the server is then shown without a delay.
+          save([protectedAs(current, { ...protection, emojis: { ...protection.emojis, [sealed]: shown } })]);
+        }
         // Reactions from before the message was encrypted, whose spelling can be another one.
         const earlier = ((entity['viewerReactions'] ?? []) as string[]).filter((each) => !isSealedEmoji(each));
         const equal = await Promise.all(earlier.map(async (each) => (await seal(each)) === sealed));

@@ -130,6 +130,8 @@ export const ar: FullText = {
     more: 'إجراءات أخرى',
     react: 'تفاعل',
     reactions: 'التفاعلات',
+    reactionUnreadable: 'تفاعل لا يمكن عرضه',
+    reactionExposed: 'غير مشفّر',
     reply: 'رد',
     replyingTo: (name) => `الرد على ${name}`,
     jump: 'اذهب إلى الرسالة',

@@ -116,6 +116,8 @@ export const de: FullText = {
     more: 'Weitere Aktionen',
     react: 'Reagieren',
     reactions: 'Reaktionen',
+    reactionUnreadable: 'Reaktion, die nicht angezeigt werden kann',
+    reactionExposed: 'Nicht verschlüsselt',
     reply: 'Antworten',
     replyingTo: (name) => `Antwort an ${name}`,
     jump: 'Zur Nachricht',

@@ -115,6 +115,8 @@ export const en = {
     more: 'More actions',
     react: 'React',
     reactions: 'Reactions',
+    reactionUnreadable: 'Reaction that cannot be shown',
+    reactionExposed: 'Not encrypted',
     reply: 'Reply',
     replyingTo: (name: string) => `Reply to ${name}`,
     jump: 'Go to the message',

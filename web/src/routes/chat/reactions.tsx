@@ -8,7 +8,14 @@ interface Reaction {
   emoji: string;
   count: number;
   isOwn: boolean;
+  /** Why it is marked: the emoji could not be opened, or is not encrypted although the message is. */
+  mark?: 'unreadable' | 'exposed' | undefined;
 }
+
+const markOf = (message: Message | undefined, { protection }: Message['reactions'][number]): Reaction['mark'] => {
+  if (typeof protection === 'object') return 'unreadable';
+  return message?.protection && !protection ? 'exposed' : undefined;
+};
 
 /** The reactions to a message. A toggled reaction is shown immediately, and reverted if the server rejects it. */
 export function useReactions(message: Message | undefined, handle: ConversationHandle) {
@@ -17,10 +24,11 @@ export function useReactions(message: Message | undefined, handle: ConversationH
   const [pending, setPending] = useState<ReadonlyMap<string, boolean>>(new Map());
   const reactions = useMemo(() => {
     const own = message?.viewerReactions ?? [];
-    const shown = (message?.reactions ?? []).map(({ emoji, count }): Reaction => {
+    const shown = (message?.reactions ?? []).map((reaction): Reaction => {
+      const { emoji, count } = reaction;
       const wasOwn = own.includes(emoji);
       const isOwn = pending.get(emoji) ?? wasOwn;
-      return { emoji, count: count + Number(isOwn) - Number(wasOwn), isOwn };
+      return { emoji, count: count + Number(isOwn) - Number(wasOwn), isOwn, mark: markOf(message, reaction) };
     });
     for (const [emoji, isOwn] of pending) {
       if (isOwn && !shown.some((each) => each.emoji === emoji)) shown.push({ emoji, count: 1, isOwn });
@@ -62,13 +70,19 @@ export function Reactions({
   const { pane } = useText();
   return (
     <ul className={styles.reactions} aria-label={pane.reactions}>
-      {reactions.map(({ emoji, count, isOwn }) => (
+      {reactions.map(({ emoji, count, isOwn, mark }) => (
         <li key={emoji}>
           <button
             type="button"
             aria-pressed={isOwn}
-            aria-label={`${emoji} ${count}`}
-            disabled={!onToggle}
+            aria-label={
+              mark === 'unreadable'
+                ? `${pane.reactionUnreadable} ${count}`
+                : `${emoji} ${count}${mark ? `, ${pane.reactionExposed}` : ''}`
+            }
+            title={mark && (mark === 'unreadable' ? pane.reactionUnreadable : pane.reactionExposed)}
+            data-mark={mark}
+            disabled={!onToggle || mark === 'unreadable'}
             onClick={() => onToggle?.(emoji)}
           >
             <span aria-hidden="true">{emoji}</span>
