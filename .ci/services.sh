@@ -1,5 +1,5 @@
 # Sourced by ./run. Provides PostgreSQL and Redis on this machine, installed from Debian's packages and started if they
-# do not respond, Chromium, Firefox, boto3, and the programs PgBouncer, HAProxy and clamd, which tests start themselves. Exports
+# do not respond, Chromium, Firefox, boto3, and the programs PgBouncer, HAProxy, clamd and coturn, which tests start themselves. Exports
 # TEST_DATABASE_URL and TEST_REDIS_URL unless they are set.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -95,6 +95,7 @@ provide_firefox() {
 provide_program pgbouncer
 provide_program haproxy
 provide_program clamd clamav-daemon
+provide_program turnserver coturn
 provide_boto3
 provide_browser
 provide_firefox
