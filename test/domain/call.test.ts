@@ -300,7 +300,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     },
   );
 
-  itOnce('are busy when the other user is in another call, and can ring at the same time as others', async () => {
+  it('are busy when the other user is in another call, and can ring at the same time as others', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const [withBob, withCarol, others] = [
       await openDirect(ana, bob),
@@ -439,7 +439,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect((await carol.ask('{ viewer { calls { nodes { id } } } }')).viewer.calls.nodes).toEqual([]);
   });
 
-  itOnce('end when one user blocks the other, as if they had hung up', async () => {
+  it('end when one user blocks the other, as if they had hung up', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const stream = await followCalls(ana, other.url);
@@ -461,7 +461,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     }
   });
 
-  itOnce('are left by members who are removed from the group', async () => {
+  it('are left by members who are removed from the group', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const group = await createGroup(ana, [bob, carol]);
     const { call } = await start(ana, group);
@@ -488,7 +488,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     'is suspended': (person, admin) => attempt(admin, 'suspendUser', { userId: person.id }),
     'deletes the account': (person) => attempt(person, 'deleteAccount', { password: person.password }),
   };
-  itOnce.each(Object.entries(departures))('end when a participant %s', async (_title, depart) => {
+  it.each(Object.entries(departures))('end when a participant %s', async (_title, depart) => {
     const [ana, bob, admin] = await registerAll(node.url, 'ana', 'bob', 'admin');
     await node.deps.database.transaction((tx) =>
       giveServiceRole(tx, undefined, { userId: rowId(admin.id), role: 'ADMIN' }, async () => {}),
@@ -506,7 +506,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await callMessagesOf(ana, direct)).toHaveLength(1);
   });
 
-  itOnce('stop ringing for a user who is suspended', async () => {
+  it('stop ringing for a user who is suspended', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const { call } = await start(ana, await openDirect(ana, bob));
     const stream = await followCalls(ana, other.url);
@@ -549,7 +549,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(watching.events.at(-1)?.call.state).toBe('ACTIVE');
   });
 
-  itOnce('refuse the stream of a device of another session', async () => {
+  it('refuse the stream of a device of another session', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const { partyId } = await start(ana, await openDirect(ana, bob));
     for (const person of [bob, await signInAgain(ana, node.url)])
