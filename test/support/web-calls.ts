@@ -12,15 +12,25 @@ export const fakeDevices = [
   '--disable-renderer-backgrounding',
 ];
 
-/** Keeps the connections of a page and the tracks that it has opened, and counts the tones that it plays. */
+/**
+ * Keeps the connections of a page and the tracks that it has opened, and counts the tones that it plays. With `delayMs`, the browser
+ * reports this time to the other device and back.
+ */
 const instrument = `
   globalThis.connections = [];
   globalThis.tracks = [];
+  globalThis.screens = [];
   globalThis.tones = 0;
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(...args) {
       super(...args);
       connections.push(this);
+    }
+    async getStats(...args) {
+      const report = await super.getStats(...args);
+      if (globalThis.delayMs === undefined) return report;
+      const delayed = [...report].map(([id, each]) => [id, { ...each, currentRoundTripTime: delayMs / 1_000, roundTripTime: delayMs / 1_000 }]);
+      return new Map(delayed);
     }
   };
   globalThis.AudioContext = class extends AudioContext {
@@ -36,6 +46,12 @@ const instrument = `
     tracks.push(...stream.getTracks());
     return stream;
   };
+  const share = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getDisplayMedia = async (wanted) => {
+    const stream = await share(wanted);
+    screens.push(...stream.getTracks());
+    return stream;
+  };
   globalThis.statistics = async () => {
     const live = connections.filter(({ connectionState }) => connectionState !== 'closed');
     const reports = await Promise.all(live.map((each) => each.getStats()));
@@ -48,6 +64,7 @@ const instrument = `
     return {
       frames: sum('video', 'framesDecoded'),
       audioPackets: sum('audio', 'packetsReceived'),
+      audioSources: incoming.filter(({ kind, packetsReceived }) => kind === 'audio' && packetsReceived > 0).length,
       candidates: pairs.map((pair) => byId.get(pair.localCandidateId)?.candidateType),
       states: connections.map((each) => [each.connectionState, each.iceConnectionState, each.signalingState]),
       sent: all.filter(({ type }) => type === 'outbound-rtp').map(({ kind, packetsSent }) => [kind, packetsSent]),
@@ -59,6 +76,8 @@ interface Statistics {
   /** Of the pictures of all others. */
   frames: number;
   audioPackets: number;
+  /** The number of the others whose audio arrives. */
+  audioSources: number;
   /** The kinds of the addresses of this side. */
   candidates: string[];
   /** The name of the ICE generation of each connection. */

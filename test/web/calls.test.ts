@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import { existsSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
@@ -27,12 +24,11 @@ import {
   usesDevices,
 } from '../support/web-calls.js';
 
-/** The TURN server that Debian and others package as coturn. */
-const turnServer = ['/usr/bin/turnserver', '/usr/local/bin/turnserver'].find((path) => existsSync(path));
-if (!turnServer) console.log('Calls through a TURN server are not tested: install coturn.');
-
 /** How long a picture may not move while signals are lost, in milliseconds. */
 const STALL_MAX_MS = 1_000;
+
+/** The width of the screen that Chromium simulates, in pixels. */
+const SCREEN_WIDTH = 1_280;
 
 describe.skipIf(!browserFound)('calls in the web app', () => {
   let browser: Browser;
@@ -190,6 +186,81 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     expect(errors.flat()).toEqual([]);
   });
 
+  it('show a shared screen, the quality of the connection, and the video in front of other windows', {
+    timeout: 60_000,
+  }, async () => {
+    const { ada, bob, id, a, b, errors } = await pair();
+    await talk(a, b);
+    const widthOf = (page: Page, label: string) =>
+      callScreen(page)
+        .locator(`video[aria-label="${label}"]`)
+        .evaluateAll(([video]) => (video as HTMLVideoElement | undefined)?.videoWidth);
+    await control(a, 'Show your screen').click();
+    await eventually('the own screen is shown', async () => (await widthOf(a, 'Your screen')) === SCREEN_WIDTH);
+    const shared = `Screen of ${ada.username}`;
+    await eventually('the other one sees it', async () => ((await widthOf(b, shared)) ?? 0) > 0);
+    // The camera is shown as well.
+    await callScreen(b).locator(`video[aria-label="${ada.username}"]`).waitFor();
+    const party = async () => (await lastCall(bob, id)).parties.find(({ user }: Json) => user.id === ada.id);
+    expect(await party()).toMatchObject({ cameraOn: true, screenOn: true });
+    await control(a, 'Stop showing your screen').click();
+    await eventually('it is not shown any more', async () => (await widthOf(b, shared)) === undefined);
+    expect(await party()).toMatchObject({ cameraOn: true, screenOn: false });
+    // The browser has a button of its own, with which a user stops sharing.
+    await control(a, 'Show your screen').click();
+    await eventually('the other one sees it again', async () => ((await widthOf(b, shared)) ?? 0) > 0);
+    await a.evaluate('screens.at(-1).stop(), screens.at(-1).dispatchEvent(new Event("ended"))');
+    await eventually('it has ended', async () => (await widthOf(b, shared)) === undefined);
+    await control(a, 'Show your screen').waitFor();
+
+    const quality = callScreen(b).getByRole('img', { name: /^The connection is / });
+    const hasQuality = (name: string) =>
+      eventually(`the quality is ${name}`, async () => (await quality.getAttribute('aria-label')) === name);
+    await hasQuality('The connection is good');
+    await b.evaluate('delayMs = 500');
+    await hasQuality('The connection is slow');
+    await b.evaluate('delayMs = 900');
+    await hasQuality('The connection is bad');
+    await b.evaluate('delayMs = undefined');
+    await hasQuality('The connection is good');
+
+    await control(a, 'Picture in picture').click();
+    await eventually('the video is in a window of its own', () =>
+      a.evaluate((label) => document.pictureInPictureElement?.getAttribute('aria-label') === label, bob.username),
+    );
+    // The call is small, and goes on.
+    const bar = a.getByRole('region', { name: /^Call: / });
+    await bar.waitFor();
+    await untilDecoding(a);
+    await bar.getByRole('button', { name: 'Hang up' }).click();
+    await isClosed(b);
+    expect(errors.flat()).toEqual([]);
+  });
+
+  it('play the others on the chosen speaker', async () => {
+    const { a, b, errors } = await pair();
+    await voice(a).click();
+    await incoming(b).getByRole('button', { name: 'Answer' }).click();
+    await callScreen(a).getByRole('timer').waitFor();
+    const speakers = () =>
+      a.locator('audio').evaluateAll((all) => all.map((each) => (each as HTMLAudioElement).sinkId));
+    expect(await speakers()).toEqual(['']);
+    await control(a, 'Devices').click();
+    const choice = a
+      .getByRole('group', { name: 'Speaker' })
+      .getByRole('menuitemradio', { name: 'Fake Audio Output 2' });
+    await choice.click();
+    const expected = await a.evaluate(async () => {
+      const devices = await navigator.mediaDevices.enumerateDevices();
+      return devices.find(({ kind, label }) => kind === 'audiooutput' && label === 'Fake Audio Output 2')?.deviceId;
+    });
+    expect(expected).toMatch(/./);
+    await eventually('it is used', async () => (await speakers()).join() === expected);
+    await control(a, 'Hang up').click();
+    await isClosed(b);
+    expect(errors.flat()).toEqual([]);
+  });
+
   it('explain why they cannot begin without a microphone, and call nobody', async () => {
     const { ada, id, a, b } = await pair();
     await a.evaluate('isDenied = true');
@@ -213,30 +284,30 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     expect(await usesDevices(a)).toBe(false);
   });
 
-  it('connect three members of a group with each other', { timeout: 120_000 }, async () => {
-    const people = await registerAll(node.url, 'ada', 'bob', 'eve');
-    const [ada, bob, eve] = people;
-    const id = await createGroup(ada, [bob, eve], { title: 'Garden' });
+  it('connect four members of a group with each other', { timeout: 120_000 }, async () => {
+    const people = await registerAll(node.url, 'ada', 'bob', 'eve', 'zoe');
+    const [ada, bob, eve, zoe] = people;
+    const id = await createGroup(ada, [bob, eve, zoe], { title: 'Garden' });
     await send(bob, id, 'Hello');
     const pages: Page[] = [];
     for (const person of people) pages.push((await openForCalls(browser, url, person, id)).page);
-    const [a, b, e] = pages as [Page, Page, Page];
+    const [a, b, e, z] = pages as [Page, Page, Page, Page];
     await voice(a).click();
     await incoming(b).getByText('Garden').waitFor();
     await incoming(b).getByRole('button', { name: 'Answer' }).click();
-    await incoming(e).getByRole('button', { name: 'Answer' }).click();
+    for (const page of [e, z]) await incoming(page).getByRole('button', { name: 'Answer' }).click();
     for (const page of pages) {
-      await eventually('the audio of two others arrives', async () => {
-        const { candidates, audioPackets } = await statisticsOf(page);
-        return candidates.length === 2 && audioPackets > 0;
+      await eventually('the audio of three others arrives', async () => {
+        const { candidates, audioSources } = await statisticsOf(page);
+        return candidates.length === 3 && audioSources === 3;
       });
     }
     // One of them leaves, and joins again.
     await control(e, 'Hang up').click();
-    await eventually('the others stay', async () => (await statisticsOf(a)).candidates.length === 1);
+    await eventually('the others stay', async () => (await statisticsOf(a)).candidates.length === 2);
     await isClosed(e);
     await e.getByRole('button', { name: 'Join the call' }).click();
-    await eventually('they are connected again', async () => (await statisticsOf(a)).candidates.length === 2);
+    await eventually('they are connected again', async () => (await statisticsOf(a)).candidates.length === 3);
   });
 
   it('are explained in larger groups, and not answered', async () => {
@@ -265,15 +336,19 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     [390, 'dark'],
     [1280, 'light'],
     [1280, 'dark'],
-  ] as const)('are accessible at %i pixels in the %s theme', async (width, colorScheme) => {
+    [1280, 'contrast'],
+  ] as const)('are accessible at %i pixels in the %s theme', async (width, theme) => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await meet(ada, bob);
-    const options = { viewport: { width, height: 800 }, colorScheme };
+    const options = { viewport: { width, height: 800 }, colorScheme: theme === 'contrast' ? 'light' : theme } as const;
     const { page, errors } = await openForCalls(browser, url, ada, id, options);
+    await page.evaluate((name) => localStorage.setItem('parley.theme', name), theme);
+    await page.reload();
+    await page.locator('[data-key]').first().waitFor();
     const other = (await openForCalls(browser, url, bob, id)).page;
     const shots = process.env['SHOTS'];
     const check = async (name: string) => {
-      if (shots) await page.screenshot({ path: `${shots}/${name}-${width}-${colorScheme}.png` });
+      if (shots) await page.screenshot({ path: `${shots}/${name}-${width}-${theme}.png` });
       expect(await violations(page), name).toEqual([]);
       const isWider = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
       expect(isWider, name).toBe(false);
@@ -363,44 +438,4 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
       await isClosed(a);
     },
   );
-
-  it.skipIf(!turnServer)(
-    'go through a TURN server only, if the two do not know each other',
-    { timeout: 120_000 },
-    async () => {
-      const secret = 'the secret of the TURN server of this test';
-      const port = await freeUdpPort();
-      const turn = spawn(
-        turnServer ?? '',
-        [
-          ...['-n', '--use-auth-secret', `--static-auth-secret=${secret}`, '--realm=parley.test', '--fingerprint'],
-          ...['--listening-ip=127.0.0.1', '--relay-ip=127.0.0.1', `--listening-port=${port}`, '--no-tls', '--no-dtls'],
-          ...['--allow-loopback-peers', '--no-cli', '--log-file=stdout', '--simple-log', '--pidfile=/dev/null'],
-        ],
-        { stdio: 'ignore' },
-      );
-      atEnd(async () => void turn.kill('SIGKILL'));
-      const place = await makePlace(anyMode);
-      const own = await place.start({ TURN_URLS: `turn:127.0.0.1:${port}?transport=udp`, TURN_SECRET: secret });
-      const [ada, bob] = await registerAll(own.url, 'ada', 'bob');
-      const id = await meet(ada, bob);
-      const [a, b] = [
-        (await openForCalls(browser, own.webUrl ?? '', ada, id)).page,
-        (await openForCalls(browser, own.webUrl ?? '', bob, id)).page,
-      ];
-      await talk(a, b);
-      for (const page of [a, b]) expect((await statisticsOf(page)).candidates).toEqual(['relay']);
-      await control(a, 'Hang up').click();
-      await isClosed(b);
-    },
-  );
 });
-
-/** A free port for UDP on 127.0.0.1. */
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
