@@ -4,6 +4,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { browserFound, visit } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
 import { announcementsOf, recordAnnouncements } from '../support/live-regions.js';
+import { makePicture, uploaded } from '../support/media.js';
 import { startProxy } from '../support/proxy.js';
 import { edit, openDirect, send } from '../support/talk.js';
 import { isStored, openApp, rowWith, startApp } from '../support/web-app.js';
@@ -43,12 +44,15 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
   };
 
   /** Sends `message 1`, `message 2` and so on. */
-  async function sendMany(person: Person, conversationId: string, count: number): Promise<void> {
+  /** @param files the attachments of some messages, by the numbers of the messages. */
+  async function sendMany(person: Person, conversationId: string, count: number, files = new Map<number, string>()) {
     for (let done = 0; done < count; done += 30) {
       const numbers = Array.from({ length: 30 }, (_, index) => done + index + 1);
       const sends = numbers.map(
         (number) =>
-          `m${number}: sendMessage(input: { conversationId: $id, text: "message ${number}" }) { message { id } }`,
+          `m${number}: sendMessage(input: {
+            conversationId: $id, text: "message ${number}", attachmentIds: ${JSON.stringify([files.get(number) ?? []].flat())}
+          }) { message { id } }`,
       );
       await person.ask(`mutation ($id: ID!) { ${sends.join('\n')} }`, { id: conversationId });
     }
@@ -83,7 +87,15 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
   it('opens where the viewer has read up to, and keeps its place while history is added', async () => {
     const [ada, bob] = await registerAll(node.url, 'reader', 'writer');
     const id = await openDirect(ada, bob);
-    await sendMany(bob, id, 420);
+    // Images in the history that is added change their size while they are loaded.
+    const numbers = [2, 3, 20, 60, 100, 101, 140, 180];
+    const picture = await makePicture('jpeg');
+    const images = await Promise.all(
+      numbers.map((number) =>
+        uploaded(node.url, bob, picture, { kind: 'IMAGE', filename: 'a.jpg', altText: `picture ${number}` }),
+      ),
+    );
+    await sendMany(bob, id, 420, new Map(numbers.map((number, index) => [number, images[index]?.id])));
     await ada.ask('mutation ($input: MarkReadInput!) { markRead(input: $input) { membership { readSeq } } }', {
       input: { conversationId: id, seq: 200 },
     });
@@ -122,6 +134,10 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     }
     expect(await rows(page).count()).toBeLessThanOrEqual(300);
     await page.getByText('This is the beginning of the conversation.').waitFor();
+    await eventually('the images are shown', async () => {
+      const shown = log.getByRole('button', { name: 'Open image: picture 2', exact: true }).getByRole('img');
+      return shown.evaluateAll(([image]) => ((image as HTMLImageElement | undefined)?.naturalWidth ?? 0) > 0);
+    });
 
     // A message that arrives does not move the viewer, and the button shows it.
     await send(bob, id, 'message 421');
