@@ -6,7 +6,7 @@ import { browserFound, startBrowser, visit } from '../support/browser.js';
 import { type Person, registerAll } from '../support/client.js';
 import { makePicture, makeRecording, sendWith, uploaded } from '../support/media.js';
 import { makePlace, modes } from '../support/place.js';
-import { createGroup, openAnswered, reply, send } from '../support/talk.js';
+import { createGroup, edit, openAnswered, reply, send } from '../support/talk.js';
 import { openApp, rowWith } from '../support/web-app.js';
 
 // One mode is enough: the app sees no difference between them.
@@ -40,7 +40,12 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
   let node: RunningNode;
   let url: string;
   let ada: Person;
+  let bob: Person;
+  let zoe: Person;
   let group: string;
+  /** A message that each visit changes while the viewer is away. */
+  let changed: string;
+  let changes = 0;
   let picture: Buffer;
   beforeAll(async () => {
     const [started, place] = await Promise.all([
@@ -50,8 +55,9 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     browser = started;
     node = await place.start();
     url = node.webUrl ?? '';
-    const [first, bob, eve] = await registerAll(node.url, 'ada', 'bob', 'eve');
-    ada = first;
+    const people = await registerAll(node.url, 'ada', 'bob', 'eve', 'zoe');
+    const eve = people[2];
+    [ada, bob, , zoe] = people;
     await openAnswered(ada, bob);
     group = await createGroup(ada, [bob, eve], { title: 'Garden', description: 'What grows where' });
     const { id } = await send(bob, group, `**Bold** and \`code\` for @${ada.username} at https://example.com`);
@@ -74,6 +80,7 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
       group,
       files.map((each) => each.id),
     );
+    changed = (await send(bob, group, 'version 0')).id;
     await send(eve, group, 'last words');
   });
 
@@ -91,6 +98,23 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
       await check(signedOut.page, path);
     }
     await signedOut.page.context().close();
+    // A user without conversations.
+    const start = await openApp(browser, url, zoe, undefined, options);
+    await start.page.evaluate((name) => localStorage.setItem('parley.theme', name), theme);
+    await start.page.reload();
+    await start.page
+      .getByRole('heading', { name: /^Welcome, / })
+      .filter({ visible: true })
+      .first()
+      .waitFor();
+    await check(start.page, 'start');
+    await start.page.goto(`${url}invite/nobody`);
+    await start.page.getByText('This invitation is not valid').waitFor();
+    await check(start.page, 'invitation');
+    await start.page.goto(`${url}nothing/here`);
+    await start.page.getByRole('heading', { name: 'This page does not exist' }).waitFor();
+    await check(start.page, 'page that does not exist');
+    await start.page.context().close();
     const { page } = await openApp(browser, url, ada, undefined, options);
     await page.evaluate((name) => localStorage.setItem('parley.theme', name), theme);
     await page.reload();
@@ -118,6 +142,13 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await page.getByRole('dialog').getByRole('heading', { name: 'Sent' }).waitFor();
     await check(page, 'details of a message');
     await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await row.press('Enter');
+    await page.getByRole('menuitem', { name: 'Was I notified?' }).click();
+    await page.getByRole('dialog', { name: 'Was I notified?' }).getByText('Your settings at that time').waitFor();
+    await check(page, 'explanation of a notification');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await row.press('+');
     await page.getByRole('searchbox', { name: 'Search emojis' }).waitFor();
     await check(page, 'emojis');
@@ -207,6 +238,16 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await page.getByRole('button', { name: 'Edit profile' }).click();
     await page.getByRole('dialog').waitFor();
     await check(page, 'profile of the viewer');
+    await page.goto('about:blank');
+    changes += 1;
+    await edit(bob, changed, `version ${changes}`);
+    await page.goto(url);
+    await page.getByRole('button', { name: '1 message you read was changed' }).filter({ visible: true }).click();
+    await page.getByRole('dialog', { name: 'Changed while you were away' }).locator('ins').waitFor();
+    await check(page, 'changes');
+    await page.goto(`${url}?chaos`);
+    await page.getByRole('region', { name: 'Chaos' }).waitFor();
+    await check(page, 'chaos');
     await page.context().close();
   }
 

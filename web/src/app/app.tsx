@@ -101,7 +101,7 @@ function Page() {
 function NotFound() {
   const { app } = useText();
   return (
-    <Notice title={app.notFoundTitle} text={app.notFoundText}>
+    <Notice title={app.notFoundTitle} text={app.notFoundText} isPage>
       <Link to={{ name: 'home' }}>{app.toStart}</Link>
     </Notice>
   );

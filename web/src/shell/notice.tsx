@@ -7,21 +7,25 @@ export function Notice({
   title,
   text,
   role,
+  isPage = false,
   icon = <Logo size={40} />,
   children,
 }: {
   title: string;
   text: string;
   role?: 'alert';
+  /** Whether it is the whole page, so that it is its main landmark. */
+  isPage?: boolean;
   icon?: ReactNode;
   children?: ReactNode;
 }) {
+  const Root = isPage ? 'main' : 'div';
   return (
-    <div className={styles.notice} role={role}>
+    <Root className={styles.notice} role={role}>
       {icon}
       <h1>{title}</h1>
       <p>{text}</p>
       {children && <div className={styles.actions}>{children}</div>}
-    </div>
+    </Root>
   );
 }

@@ -34,7 +34,7 @@ export function Invitation({ userId }: { userId: string }) {
   }, [parley, viewerId, userId]);
   if (!isInvalid) return null;
   return (
-    <Notice title={app.invitationTitle} text={app.invitationText} icon={<Icon name="alert" size={36} />}>
+    <Notice title={app.invitationTitle} text={app.invitationText} icon={<Icon name="alert" size={36} />} isPage>
       <Link to={{ name: 'home' }}>{app.toStart}</Link>
     </Notice>
   );
