@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { violations } from '../support/axe.js';
@@ -434,10 +434,10 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     expect([...adas.errors, ...phone.errors]).toEqual([]);
   });
 
-  it.each(['light', 'dark'] as const)(
+  it.each(['light', 'dark', 'contrast'] as const)(
     'violates no rule of axe on any screen: %s',
     { timeout: 240_000 },
-    async (colorScheme) => {
+    async (theme) => {
       const found: Record<string, string[]> = {};
       const check = async (page: Page, screen: string) => {
         for (const width of [390, 1280]) {
@@ -451,7 +451,11 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
       await enable(ada, id);
       const bobs = await openApp(browser, url, bob);
       await setUp(bobs.page, url);
-      const options = { colorScheme, reducedMotion: 'reduce' } as const;
+      const options = {
+        colorScheme: theme === 'contrast' ? 'light' : theme,
+        reducedMotion: 'reduce',
+        prepare: (context: BrowserContext) => context.addInitScript(`localStorage['parley.theme'] = '${theme}'`),
+      } as const;
       const { page } = await openApp(browser, url, ada, undefined, options);
       await openEncryption(page, url);
       await page.getByRole('button', { name: 'Set up' }).click();

@@ -26,14 +26,23 @@ const shoot = async (page: Page, name: string) => {
   if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });
 };
 
-/** The rules that a screen breaks in both themes. */
-async function violationsInBothThemes(page: Page, name: string): Promise<string[]> {
+/** The rules that a screen breaks in the dark and the light theme and in high contrast. */
+async function violationsInAllThemes(page: Page, name: string): Promise<string[]> {
+  // As the settings apply it.
+  const setContrast = (isOn: boolean) =>
+    page.evaluate((isSet) => {
+      if (isSet) document.documentElement.dataset['theme'] = 'contrast';
+      else delete document.documentElement.dataset['theme'];
+    }, isOn);
   const found: string[] = [];
   for (const colorScheme of ['dark', 'light'] as const) {
     await page.emulateMedia({ colorScheme });
     found.push(...(await violations(page)));
     await shoot(page, `${name}-${colorScheme}`);
   }
+  await setContrast(true);
+  found.push(...(await violations(page)));
+  await setContrast(false);
   return found;
 }
 
@@ -104,7 +113,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     const { page } = adas;
     await goTo(page, id);
     await panel(page).first().click();
-    expect(await violationsInBothThemes(page, 'off')).toEqual([]);
+    expect(await violationsInAllThemes(page, 'off')).toEqual([]);
     await section(page).getByRole('button', { name: 'Turn on encryption' }).click();
     const confirmation = page.getByRole('dialog', { name: 'Turn on encryption?' });
     await confirmation
@@ -112,16 +121,16 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
       .or(confirmation.getByText('has not set up encryption yet'))
       .first()
       .waitFor();
-    expect(await violationsInBothThemes(page, 'confirm')).toEqual([]);
+    expect(await violationsInAllThemes(page, 'confirm')).toEqual([]);
     await confirmation.getByRole('button', { name: 'Turn on encryption' }).click();
     await confirmation.waitFor({ state: 'detached' });
     await section(page).getByText('Only the people in this conversation can read').waitFor();
-    expect(await violationsInBothThemes(page, 'on')).toEqual([]);
+    expect(await violationsInAllThemes(page, 'on')).toEqual([]);
     // Bob has no keys yet.
     const unready = bobs.page.getByRole('region', { name: 'Encrypted', exact: true });
     await unready.getByRole('button', { name: 'Set up' }).waitFor();
     expect(await composer(bobs.page).count()).toBe(0);
-    expect(await violationsInBothThemes(bobs.page, 'unready')).toEqual([]);
+    expect(await violationsInAllThemes(bobs.page, 'unready')).toEqual([]);
     await setUp(bobs.page, url);
     await goTo(bobs.page, id);
     await page.locator('h1').getByText('Encrypted').waitFor();
@@ -152,7 +161,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     expect(await rows(page).getByText('Not encrypted').count()).toBe(0);
     const texts = (await textsOf(bob, id)).filter((text) => text !== null);
     expect(texts).toEqual(['Before']);
-    expect(await violationsInBothThemes(page, 'chat')).toEqual([]);
+    expect(await violationsInAllThemes(page, 'chat')).toEqual([]);
     // The list shows the last message, and the lock.
     await bobs.page.locator('nav li').getByText('A reply').waitFor();
     await bobs.page.locator('nav li').getByText('Encrypted', { exact: true }).waitFor();
@@ -205,7 +214,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     await composer(page).press('Enter');
     const file = bobs.page.getByRole('button', { name: /notes\.pdf/ });
     await file.waitFor();
-    expect(await violationsInBothThemes(bobs.page, 'files')).toEqual([]);
+    expect(await violationsInAllThemes(bobs.page, 'files')).toEqual([]);
     const [download] = await Promise.all([bobs.page.waitForEvent('download'), file.click()]);
     expect(download.suggestedFilename()).toBe('notes.pdf');
     const chunks: Buffer[] = [];
@@ -237,7 +246,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
       .getByRole('button', { name: 'Enter the recovery key' })
       .waitFor();
     await rows(phone.page).getByText('Encrypted message').first().waitFor();
-    expect(await violationsInBothThemes(phone.page, 'phone-locked')).toEqual([]);
+    expect(await violationsInAllThemes(phone.page, 'phone-locked')).toEqual([]);
     await recover(phone.page, url, adas.key);
     await goTo(phone.page, id);
     for (const text of ['For all devices', 'Written offline']) await rowWith(phone.page, text).waitFor();
@@ -319,7 +328,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     await rowWith(adas.page, 'Added by the server').getByText('Not encrypted').waitFor();
     await rows(adas.page).getByText('it was changed after it was sent').waitFor();
     expect(await rows(adas.page).getByText('Not encrypted').count()).toBe(1);
-    expect(await violationsInBothThemes(adas.page, 'lies')).toEqual([]);
+    expect(await violationsInAllThemes(adas.page, 'lies')).toEqual([]);
     expect(adas.errors).toEqual([]);
   });
 
@@ -345,7 +354,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     const alert = page.getByRole('alert').filter({ hasText: 'has changed. Your messages are not sent' });
     await alert.waitFor();
     await page.getByText('The security code of a person in this conversation has changed.').waitFor();
-    expect(await violationsInBothThemes(page, 'blocked')).toEqual([]);
+    expect(await violationsInAllThemes(page, 'blocked')).toEqual([]);
     expect(await textsOf(bob, id)).toHaveLength(2);
     await alert.getByRole('button', { name: 'Review' }).click();
     await page
@@ -366,10 +375,10 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     await adas.page.evaluate(() => localStorage.setItem('parley.locale', 'ar'));
     await goTo(adas.page, id);
     await adas.page.locator('h1').getByText('مشفّرة').waitFor();
-    expect(await violationsInBothThemes(adas.page, 'arabic')).toEqual([]);
+    expect(await violationsInAllThemes(adas.page, 'arabic')).toEqual([]);
     await panel(adas.page).first().click();
     await adas.page.getByText('لا يستطيع قراءة الرسائل المشفّرة').waitFor();
-    expect(await violationsInBothThemes(adas.page, 'arabic-details')).toEqual([]);
+    expect(await violationsInAllThemes(adas.page, 'arabic-details')).toEqual([]);
   });
 });
 

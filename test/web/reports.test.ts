@@ -167,6 +167,7 @@ describe.skipIf(!browserFound)('reports in the web app', () => {
     ['de', 'dark', 768],
     ['ar', 'light', 390],
     ['ar', 'dark', 1280],
+    ['en', 'contrast', 1280],
   ] as const;
 
   it.each(languages)('the screens are accessible: %s, %s, %i px', async (language, theme, width) => {
@@ -176,7 +177,7 @@ describe.skipIf(!browserFound)('reports in the web app', () => {
     await edit(eve, id, `You are an idiot, and everybody thinks so, ${ana.username}`);
     await send(eve, direct, 'last');
     const input = { messageId: id, reason: 'HARASSMENT', comment: 'This happens every day.' };
-    const options = { viewport: { width, height: 900 }, colorScheme: theme };
+    const options = { viewport: { width, height: 900 }, colorScheme: theme === 'contrast' ? 'light' : theme } as const;
     const locale = { language, theme };
     const reporting = await openApp(browser, url, ana, direct, options);
     const choose = (page: Page) =>

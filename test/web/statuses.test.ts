@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { violations } from '../support/axe.js';
@@ -328,12 +328,18 @@ describe.skipIf(!browserFound)('statuses in the web app', () => {
     ['dark', 390],
     ['light', 1280],
     ['dark', 1280],
-  ] as const)('are accessible: %s, %i pixels wide', { timeout: 120_000 }, async (colorScheme, width) => {
+    ['contrast', 1280],
+  ] as const)('are accessible: %s, %i pixels wide', { timeout: 120_000 }, async (theme, width) => {
     const [ada, bob, eve] = await friends('ada', 'bob', 'eve');
     const text = 'A long day in the mountains, and then soup for everybody.';
     await postStatus(ada, { text, style: 'forest' });
     await postStatus(bob, { text: 'Seen' });
-    const options = { colorScheme, viewport: { width, height: 800 }, ...still };
+    const options = {
+      colorScheme: theme === 'contrast' ? 'light' : theme,
+      viewport: { width, height: 800 },
+      ...still,
+      prepare: (context: BrowserContext) => context.addInitScript(`localStorage['parley.theme'] = '${theme}'`),
+    } as const;
     const { page, errors } = await openApp(browser, url, bob, undefined, options);
     await entry(page, ada).waitFor();
     expect(await violations(page)).toEqual([]);
