@@ -4,18 +4,18 @@ import { useNotifications } from '../notifications.ts';
 import { useParley, useReadable } from '../parley.ts';
 import { takeInvitation, writeInvitation } from '../preferences.ts';
 import { SignIn } from '../routes/account/sign-in.tsx';
-import { SignUp } from '../routes/account/sign-up.tsx';
 import { Chat } from '../routes/chat/chat.tsx';
-import { Invitation } from '../routes/start/invitation.tsx';
 import { ErrorBoundary } from '../shell/error-boundary.tsx';
 import { Notice } from '../shell/notice.tsx';
 import { Link, type Route, useNavigation } from '../shell/router.tsx';
 
 const Announcements = lazy(() => import('./announcements.tsx'));
+const Invitation = lazy(() => import('../routes/start/invitation.tsx'));
 const Recover = lazy(() => import('../routes/account/recover.tsx'));
 const Reports = lazy(() => import('../routes/report/reports.tsx'));
 const Reset = lazy(() => import('../routes/account/reset.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
+const SignUp = lazy(() => import('../routes/account/sign-up.tsx'));
 
 /** After how many milliseconds the app starts what its first view does not need. */
 const LATER_MS = 1_000;
@@ -59,35 +59,23 @@ function Page() {
     go(isSignedIn ? afterwards : before, { replace: true });
   }, [elsewhere, status, isSignedIn, route, go]);
   if (elsewhere || status === 'loading') return null;
+  return <Suspense>{pageOf(route)}</Suspense>;
+}
+
+function pageOf(route: Route) {
   switch (route.name) {
     case 'sign-in':
       return <SignIn />;
     case 'sign-up':
       return <SignUp />;
     case 'recover':
-      return (
-        <Suspense>
-          <Recover />
-        </Suspense>
-      );
+      return <Recover />;
     case 'reset':
-      return (
-        <Suspense>
-          <Reset />
-        </Suspense>
-      );
+      return <Reset />;
     case 'settings':
-      return (
-        <Suspense>
-          <Settings />
-        </Suspense>
-      );
+      return <Settings />;
     case 'reports':
-      return (
-        <Suspense>
-          <Reports />
-        </Suspense>
-      );
+      return <Reports />;
     case 'not-found':
       return <NotFound />;
     case 'invitation':

@@ -8,7 +8,7 @@ import { deviceName } from './device.ts';
 import { Form } from './form.tsx';
 import { useForm } from './use-form.ts';
 
-export function SignUp() {
+export default function SignUp() {
   const { account } = useText();
   const parley = useParley();
   const isOpen = useServerInfo()?.features.includes('registration');

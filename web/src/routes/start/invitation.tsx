@@ -6,7 +6,7 @@ import { Notice } from '../../shell/notice.tsx';
 import { Link, useNavigation } from '../../shell/router.tsx';
 
 /** Opens the direct conversation with the user who shared the link. */
-export function Invitation({ userId }: { userId: string }) {
+export default function Invitation({ userId }: { userId: string }) {
   const { app } = useText();
   const parley = useParley();
   const viewerId = useViewer()?.user.id;
