@@ -15,7 +15,7 @@ import { eventually, type Person, registerAll } from '../support/client.js';
 import { makePicture } from '../support/media.js';
 import { makePlace, servicesFound } from '../support/place.js';
 import { startProxy } from '../support/proxy.js';
-import { createGroup, openDirect, send } from '../support/talk.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 import { act, composer, isStored, openApp, rows, rowWith, startApp, write } from '../support/web-app.js';
 import { recover, setUp } from '../support/web-encryption.js';
 
@@ -329,6 +329,21 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     await rows(adas.page).getByText('it was changed after it was sent').waitFor();
     expect(await rows(adas.page).getByText('Not encrypted').count()).toBe(1);
     expect(await violationsInAllThemes(adas.page, 'lies')).toEqual([]);
+    // The last message could not be opened, so that a new start is offered.
+    await panel(adas.page).first().click();
+    const again = section(adas.page).getByRole('button', { name: 'Start encryption again' });
+    await again.click();
+    const confirmation = adas.page.getByRole('dialog', { name: 'Start encryption again?' });
+    expect(await violationsInAllThemes(adas.page, 'start-again')).toEqual([]);
+    await confirmation.getByRole('button', { name: 'Start encryption again' }).click();
+    const generation = async (): Promise<number> =>
+      (await ada.ask('query ($id: ID!) { conversation(id: $id) { encryptionGroup { generation } } }', { id }))
+        .conversation.encryptionGroup.generation;
+    await eventually('the group was started again', async () => (await generation()) === 2);
+    await bobs.conversation(id).send({ text: 'After the new start' });
+    await rowWith(adas.page, 'After the new start').waitFor();
+    await rowWith(adas.page, 'Genuine').waitFor();
+    await again.waitFor({ state: 'detached' });
     expect(adas.errors).toEqual([]);
   });
 
@@ -347,6 +362,8 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     await dialog.getByRole('button', { name: 'They match' }).click();
     await dialog.getByText('You have verified').waitFor();
     await page.keyboard.press('Escape');
+    const mark = page.locator('h1').getByRole('img', { name: 'Verified' });
+    await mark.waitFor();
     const other = await device(bob, true);
     await other.conversation(id).synchronize();
     bobs.close();
@@ -354,6 +371,7 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
     const alert = page.getByRole('alert').filter({ hasText: 'has changed. Your messages are not sent' });
     await alert.waitFor();
     await page.getByText('The security code of a person in this conversation has changed.').waitFor();
+    await mark.waitFor({ state: 'detached' });
     expect(await violationsInAllThemes(page, 'blocked')).toEqual([]);
     expect(await textsOf(bob, id)).toHaveLength(2);
     await alert.getByRole('button', { name: 'Review' }).click();
@@ -362,9 +380,66 @@ describe.skipIf(!browserFound)('encrypted conversations in the web app', () => {
       .getByRole('button', { name: 'Accept without comparing' })
       .click();
     await page.keyboard.press('Escape');
-    await alert.getByRole('button', { name: 'Try again' }).click();
+    // The text of the alert is another one after the change was accepted.
+    const remaining = page.getByRole('alert').filter({ hasText: 'has changed' });
+    await remaining.getByRole('button', { name: 'Try again' }).last().click();
     await eventually('it is sent', async () => (await textsOf(bob, id)).length === 3);
-    await alert.waitFor({ state: 'detached' });
+    await eventually('nothing is blocked', async () => (await remaining.count()) === 0);
+  });
+
+  it('reports who can read a group from now on, and contradictory lists of devices', { timeout: 120_000 }, async () => {
+    const [ada, bob, cleo, dan] = await registerAll(node.url, 'ada', 'bob', 'cleo', 'dan');
+    const id = await createGroup(bob, [ada], { title: 'Plans' });
+    await send(bob, id, 'Before');
+    const bobs = await device(bob);
+    await bobs.conversation(id).enable();
+    const adas = await enter(ada);
+    const { page } = adas;
+    await goTo(page, id);
+    await write(page, 'From Ada');
+    await rowWith(page, 'From Ada').waitFor();
+    await eventually('it is sent', async () => (await textsOf(bob, id)).length === 2);
+    const notice = (text: string) => page.getByRole('status').filter({ hasText: text });
+    await device(cleo);
+    await attempt(bob, 'addMembers', { conversationId: id, userIds: [cleo.id] });
+    await bobs.conversation(id).send({ text: 'With Cleo' });
+    const added = notice(`${cleo.username} can read “Plans” from now on.`);
+    await added.waitFor();
+    expect(await violationsInAllThemes(page, 'added')).toEqual([]);
+    await added.getByRole('button', { name: 'Close' }).click();
+    await added.waitFor({ state: 'detached' });
+    // From now on, Ada receives only the first list of the devices of Bob.
+    const query = 'query ($id: ID!) { conversation(id: $id) { members { nodes { user { id deviceList } } } } }';
+    const members: { user: { id: string; deviceList: string } }[] = (await ada.ask(query, { id })).conversation.members
+      .nodes;
+    const deviceList = members.find(({ user }) => user.id === bob.id)?.user.deviceList;
+    const change = (text: string) =>
+      JSON.stringify(
+        JSON.parse(text, (_, value) => {
+          const isOfBob = value?.id === bob.id && typeof value.deviceList === 'string';
+          return isOfBob ? { ...value, deviceList } : value;
+        }),
+      );
+    await page.route(/graphql/, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: change(await response.text()) });
+    });
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((data) => socket.send(change(String(data))));
+    });
+    await page.reload();
+    await rowWith(page, 'With Cleo').waitFor();
+    await write(page, 'Again from Ada');
+    await eventually('it is sent', async () => (await textsOf(bob, id)).length === 4);
+    await bobs.changeRecoveryKey({ rotateHistoryKey: true });
+    // The commit that adds another device states the second list.
+    await device(dan);
+    await attempt(bob, 'addMembers', { conversationId: id, userIds: [dan.id] });
+    await bobs.conversation(id).send({ text: 'With Dan' });
+    await notice(`contradictory information about the devices of ${bob.username}`).waitFor();
+    expect(await violationsInAllThemes(page, 'disputed')).toEqual([]);
+    expect(adas.errors).toEqual([]);
   });
 
   it('is readable from right to left on a phone', { timeout: 120_000 }, async () => {

@@ -196,6 +196,12 @@ export const de: FullText = {
       'Wer später dazukommt, kann frühere verschlüsselte Nachrichten nicht lesen.',
       'Bewahre deinen Wiederherstellungsschlüssel gut auf. Wenn du ihn und alle deine Geräte verlierst, kannst du die Nachrichten nicht mehr lesen.',
     ],
+    startAgain: 'Verschlüsselung neu starten',
+    startAgainHint:
+      'Die letzte Nachricht konnte nicht geöffnet oder gesendet werden. Wenn das immer wieder geschieht, obwohl alle online sind, starte die Verschlüsselung neu.',
+    startAgainTitle: 'Verschlüsselung neu starten?',
+    startAgainText:
+      'Die Unterhaltung bekommt neue Schlüssel, und die Geräte aller Beteiligten treten von selbst bei. Nachrichten, die jetzt lesbar sind, bleiben lesbar. Nachrichten, die sich nicht öffnen lassen, bleiben unlesbar: Bitte darum, sie noch einmal zu senden.',
     withoutDevices: (names: readonly string[]) =>
       `${names.join(', ')} ${names.length > 1 ? 'haben' : 'hat'} die Verschlüsselung noch nicht eingerichtet und ${names.length > 1 ? 'können' : 'kann'} nur lesen, was danach gesendet wird.`,
     exposed: 'Nicht verschlüsselt',

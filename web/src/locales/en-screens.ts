@@ -18,6 +18,12 @@ export const enScreens = {
       'People who join later cannot read earlier encrypted messages.',
       'Keep your recovery key safe. If you lose it and all of your devices, you can no longer read the messages.',
     ],
+    startAgain: 'Start encryption again',
+    startAgainHint:
+      'The last message could not be opened or sent. If this happens again and again although everyone is online, start encryption again.',
+    startAgainTitle: 'Start encryption again?',
+    startAgainText:
+      'The conversation gets new keys, and the devices of everyone in it join by themselves. Messages that can be read now remain readable. Messages that cannot be opened stay unreadable: ask for them to be sent again.',
     withoutDevices: (names: readonly string[]) =>
       `${names.join(', ')} ${names.length > 1 ? 'have' : 'has'} not set up encryption yet, and can only read what is sent after that.`,
     exposed: 'Not encrypted',

@@ -32,6 +32,7 @@ const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
 const MessageNotified = lazy(() => import('./message-notified.tsx'));
 const ReportDialog = lazy(() => import('../report/report-dialog.tsx'));
+const VerifiedBadge = lazy(() => import('../encryption/verified-badge.tsx'));
 const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
 const UserPanel = lazy(() => import('../group/user-panel.tsx'));
 
@@ -253,7 +254,14 @@ function Header({
           <span className={styles.names}>
             <strong>
               <bdi>{nameOf(conversation)}</bdi>
-              <Suspense>{conversation.encryption === 'END_TO_END' && <Lock />}</Suspense>
+              <Suspense>
+                {conversation.encryption === 'END_TO_END' && (
+                  <>
+                    <Lock />
+                    {counterpart && <VerifiedBadge userId={counterpart.id} />}
+                  </>
+                )}
+              </Suspense>
             </strong>
             <span data-status={presence?.status}>
               <bdi>{about}</bdi>

@@ -1,5 +1,5 @@
 import type { Conversation } from '@parley/client';
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { useEncryption } from '../../encryption/encryption.ts';
 import type { Encryption } from '../../encryption/types.ts';
 import { MembersWithDevicesDocument } from '../../generated/screens/graphql.ts';
@@ -7,6 +7,7 @@ import { constant } from '../../loaded.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
+import { Confirm } from '../../shell/confirm.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { useTask } from '../../shell/use-task.ts';
@@ -44,7 +45,10 @@ export default function ConversationEncryption({ conversation }: { conversation:
         <span>{isEncrypted ? text.on : text.off}</span>
       </p>
       {isEncrypted ? (
-        <Unready conversationId={id} />
+        <>
+          <Unready conversationId={id} />
+          {status === 'ready' && <StartAgain conversationId={id} />}
+        </>
       ) : status === 'unsupported' ? (
         <p>{text.unready.unsupported}</p>
       ) : mayTurnOn ? (
@@ -83,6 +87,50 @@ export default function ConversationEncryption({ conversation }: { conversation:
         </Dialog>
       )}
     </section>
+  );
+}
+
+/** Failures of a group that can mean that its members do not have the same keys. */
+const broken = /^(KEY_UNAVAILABLE|TAMPERED|INVALID_COMMIT)$/;
+
+/** The way to start the encryption again, if the last message could not be opened or sent because of its keys. */
+function StartAgain({ conversationId }: { conversationId: string }) {
+  const { protection: text } = useScreenText();
+  const parley = useParley();
+  const encryption = useEncryption();
+  const { rows } = useReadable(useMemo(() => parley.conversation(conversationId), [parley, conversationId]));
+  const failed = useReadable(parley.outbox).some(
+    (entry) => entry.conversationId === conversationId && broken.test(entry.error?.code ?? ''),
+  );
+  const task = useTask();
+  const [isAsking, setAsking] = useState(false);
+  const { protection } = rows.findLast(({ message }) => message?.protection)?.message ?? {};
+  const isUnreadable = typeof protection === 'object' && broken.test(protection.error);
+  if (!failed && !isUnreadable && !isAsking) return null;
+  return (
+    <>
+      <p className={styles.note}>{text.startAgainHint}</p>
+      <Button busy={task.isBusy} aria-haspopup="dialog" onClick={() => setAsking(true)}>
+        {text.startAgain}
+      </Button>
+      {isAsking && (
+        <Confirm
+          title={text.startAgainTitle}
+          text={text.startAgainText}
+          action={text.startAgain}
+          onClose={() => setAsking(false)}
+          onConfirm={() => {
+            setAsking(false);
+            void task.run(async () => {
+              await encryption?.e2ee?.conversation(conversationId).reset();
+              for (const { clientMessageId, conversationId: of, error } of parley.outbox.value) {
+                if (of === conversationId && broken.test(error?.code ?? '')) void parley.outbox.retry(clientMessageId);
+              }
+            });
+          }}
+        />
+      )}
+    </>
   );
 }
 
