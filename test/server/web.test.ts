@@ -261,7 +261,7 @@ describe('a build of the web app', () => {
     }
   });
 
-  it('needs at most 58.1 KB of scripts and 9 KB of styles to start', () => {
+  it('needs at most 58.4 KB of scripts and 9 KB of styles to start', () => {
     const page = readFileSync('dist/web/files/index.html', 'utf8');
     const first = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '');
     const sizeOf = (extension: string) =>
@@ -270,7 +270,7 @@ describe('a build of the web app', () => {
         .reduce((sum, path) => sum + readFileSync(join('dist/web/files', `${path}.gz`)).length, 0);
     console.log(`the web app starts with ${sizeOf('.js')} bytes of scripts and ${sizeOf('.css')} of styles`);
     expect(sizeOf('.js')).toBeGreaterThan(30_000);
-    expect(sizeOf('.js')).toBeLessThanOrEqual(58_100);
+    expect(sizeOf('.js')).toBeLessThanOrEqual(58_400);
     expect(sizeOf('.css')).toBeGreaterThan(3_000);
     expect(sizeOf('.css')).toBeLessThanOrEqual(9_000);
   });

@@ -1,3 +1,4 @@
+import type { BrowserContext } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { browserFound, startBrowser, visit } from '../support/browser.js';
 import { register } from '../support/client.js';
@@ -14,7 +15,7 @@ it.skipIf(!browserFound)('the web app signs in, and sends and receives messages'
   const [ada, bob] = [await register(node.url, 'ada'), await register(node.url, 'bob')];
   const direct = await openDirect(bob, ada);
   await send(bob, direct, 'Hello Ada!');
-  const { page, errors } = await visit(browser, `${node.webUrl}sign-in`);
+  const { page, errors } = await visit(browser, `${node.webUrl}sign-in`, { prepare: countFormats });
   await page.fill('[name=usernameOrEmail]', ada.username);
   await page.fill('[name=password]', ada.password);
   await page.keyboard.press('Enter');
@@ -32,4 +33,18 @@ it.skipIf(!browserFound)('the web app signs in, and sends and receives messages'
   await send(bob, direct, 'How are you?');
   await row('How are you?').waitFor();
   expect(errors).toEqual([]);
+  // They take long to make, so all messages have the same ones.
+  expect(await page.evaluate('formatsMade')).toBeLessThan(20);
 });
+
+/** Counts the formats of times that a page makes. */
+const countFormats = (context: BrowserContext) =>
+  context.addInitScript(`
+    globalThis.formatsMade = 0;
+    Intl.DateTimeFormat = new Proxy(Intl.DateTimeFormat, {
+      construct(target, args) {
+        globalThis.formatsMade += 1;
+        return new target(...args);
+      },
+    });
+  `);

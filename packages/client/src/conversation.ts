@@ -184,6 +184,16 @@ export function createConversation(id: string, context: ConversationContext): Co
     };
   }
 
+  /** Returns the row of before if it is equal: each new message changes the conversation, on which all rows depend. */
+  function stable(compute: () => Row): () => Row {
+    let row: Row | undefined;
+    return () => {
+      const next = compute();
+      if (!row || Object.entries(next).some(([name, value]) => row?.[name as keyof Row] !== value)) row = next;
+      return row;
+    };
+  }
+
   function pendingRow(pending: OutboxEntry): Row {
     const { clientMessageId: key, text, createdAt, error } = pending;
     const isSending = state.get<Record<string, string>>('~sending')?.[id] === key;
@@ -202,7 +212,7 @@ export function createConversation(id: string, context: ConversationContext): Co
       const range = shownRange();
       const latest = latestSeq() ?? 0;
       const next = new Map<string, () => Row>();
-      const keep = (key: string, compute: () => Row) => next.set(key, rows.get(key) ?? state.cached(compute));
+      const keep = (key: string, compute: () => Row) => next.set(key, rows.get(key) ?? state.cached(stable(compute)));
       const places = range ? store.places(id).filter(({ seq }) => range[0] <= seq && seq <= range[1]) : [];
       for (const place of places) keep(place.id, () => messageRow(place.id));
       const hasLater = range !== undefined && range[1] < latest;

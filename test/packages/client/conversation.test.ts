@@ -39,6 +39,25 @@ describe.each(detailModes)('a conversation in %s mode', (mode) => {
     expect(conversation.value).toMatchObject({ hasEarlier: false, hasLater: false, error: undefined });
   });
 
+  it('keeps the rows that a new message does not change, so that applications need not render them again', async () => {
+    const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    await send(ana, id, 'theirs');
+    await send(ben, id, 'own');
+    const parley = await openFor(ben);
+    const conversation = parley.conversation(id);
+    conversation.subscribe(() => {});
+    await eventually('the page is loaded', () => texts(conversation).length === 2);
+    await attempt(ana, 'markRead', { conversationId: id, seq: 2 });
+    await eventually('the own message is seen', () => conversation.value.rows[1]?.status === 'seen');
+    const before = conversation.value.rows;
+    await send(ana, id, 'new');
+    await eventually('the message arrives', () => texts(conversation).length === 3);
+    const [theirs, own] = conversation.value.rows;
+    expect(theirs).toBe(before[0]);
+    expect(own).toBe(before[1]);
+  });
+
   it('begins where the history of a member begins', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });

@@ -33,8 +33,10 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const Title = currentId === undefined ? 'h1' : 'h2';
   const focused = document.activeElement;
   useLayoutEffect(() => {
-    // Browsers take the focus from an element that is moved, as those of the list are.
-    if (document.activeElement === document.body) (focused as HTMLElement | null)?.focus({ preventScroll: true });
+    // Browsers take the focus from an element that is moved, as those of the list are. The body does not need it, and
+    // giving it to the body would force a layout.
+    const isLost = document.activeElement === document.body && focused !== document.body;
+    if (isLost) (focused as HTMLElement | null)?.focus({ preventScroll: true });
   });
   return (
     <nav className={styles.list} aria-label={list.title}>

@@ -169,13 +169,15 @@ export function Timeline({
   }, [target]);
 
   const content = useRef<HTMLDivElement>(null);
+  const resized = useRef(keepPlace);
+  resized.current = keepPlace;
   useEffect(() => {
-    // Pictures and fonts change heights after the layout.
-    const observer = new ResizeObserver(keepPlace);
+    // Pictures and fonts change heights after the layout. It is observed only once, because each beginning counts as a change.
+    const observer = new ResizeObserver(() => resized.current());
     if (content.current) observer.observe(content.current);
     if (scroller.current) observer.observe(scroller.current);
     return () => observer.disconnect();
-  });
+  }, []);
 
   const moveTo = async (seq: number) => {
     if (seq >= conversation.latestSeq) toEnd();
