@@ -14,7 +14,7 @@ import {
   memoryStorage,
   openE2ee,
 } from '../../../packages/e2ee/src/index.js';
-import { sealEpochKey } from '../../../packages/e2ee/src/recovery.js';
+import { openEpochKey, sealEpochKey } from '../../../packages/e2ee/src/recovery.js';
 import { createFakeServer, type StoredMessage } from './fake-server.js';
 
 type Server = ReturnType<typeof createFakeServer>;
@@ -81,6 +81,24 @@ async function forge({ server, conversation, id }: Awaited<ReturnType<typeof sce
 }
 
 describe('a server that has keys of its own', () => {
+  it('does not get the key of an epoch for a history key that the account has not signed', async () => {
+    const server = createFakeServer();
+    const [alice] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const conversation = server.createConversation(['alice', 'bob'], 'GROUP');
+    const attacker = await createAccountKeys();
+    // A list of devices that is signed contains the right key.
+    const shown = { deviceList: undefined, historyKey: toBase64Url(attacker.history.publicKey) };
+    Object.assign(server.accounts.get('bob') as object, shown);
+    await alice.e2ee.conversation(conversation.id).enable();
+    await alice.e2ee.conversation(conversation.id).send({ text: 'secret' });
+    const sealed = conversation.sealed.filter(({ userId }) => userId === 'bob');
+    expect(sealed).not.toEqual([]);
+    for (const { generation, epoch, sealed: key } of sealed) {
+      const place = { conversationId: conversation.id, generation, epoch };
+      expect(await openEpochKey(attacker, place, fromBase64Url(key))).toBeUndefined();
+    }
+  });
+
   it('cannot write in the name of a verified user or of the viewer', async () => {
     const given = await scene();
     const { alice, id } = given;
