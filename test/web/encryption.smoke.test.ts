@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { browserFound } from '../support/browser.js';
 import { eventually, registerAll } from '../support/client.js';
-import { openDirect, send } from '../support/talk.js';
-import { openApp, rowWith, startApp, write } from '../support/web-app.js';
+import { openDirect, react, send } from '../support/talk.js';
+import { act, composer, openApp, rowWith, startApp, write } from '../support/web-app.js';
 import { setUp } from '../support/web-encryption.js';
 
 it.skipIf(!browserFound)('a user encrypts a conversation, and reads it after a reload', async () => {
@@ -11,6 +11,8 @@ it.skipIf(!browserFound)('a user encrypts a conversation, and reads it after a r
   const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
   const id = await openDirect(ada, bob);
   await send(bob, id, 'Before');
+  const { id: own } = await send(ada, id, 'Mine');
+  await react(bob, own, '👍');
   const { page, errors } = await openApp(browser, url, ada);
   await setUp(page, url);
   await page.goto(`${url}c/${encodeURIComponent(id)}`);
@@ -53,6 +55,19 @@ it.skipIf(!browserFound)('a user encrypts a conversation, and reads it after a r
   const unreadable = row.getByRole('button', { name: 'Reaction that cannot be shown 1' });
   await unreadable.waitFor();
   expect(await unreadable.isDisabled()).toBe(true);
+  // One from before the encryption, to a message that was edited since then.
+  await act(page, 'Mine', 'Edit');
+  await composer(page).fill('Mine, encrypted');
+  await composer(page).press('Enter');
+  const exposed = rowWith(page, 'Mine, encrypted').getByRole('button', { name: '👍 1, Not encrypted', exact: true });
+  await exposed.waitFor();
+  expect(await exposed.getAttribute('title')).toBe('Not encrypted');
+  const styleOf = (button: typeof exposed) => button.evaluate((each) => getComputedStyle(each).borderTopStyle);
+  expect([await styleOf(exposed), await styleOf(unreadable), await styleOf(reaction)]).toEqual([
+    'dashed',
+    'dashed',
+    'solid',
+  ]);
   if (process.env['SHOTS']) await page.screenshot({ path: `${process.env['SHOTS']}/encrypted-reactions.png` });
   await reaction.click();
   await reaction.waitFor({ state: 'detached' });

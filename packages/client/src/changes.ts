@@ -74,9 +74,16 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     if (found.length > 0) void store.commit({ set: { [KEY]: merge(list(), found) } });
   }
 
-  /** Has the messages of encrypted edits opened. */
+  /** Whether something of a change is encrypted that this tab cannot show, for example because the page was loaded again. */
+  const isUnopened = (change: Stored): boolean => {
+    const message = state.get<Entity>(change.messageId);
+    const emojis = Object.keys({ ...change.before.reactions, ...change.after.reactions });
+    return isSealed(change) || emojis.some((emoji) => emojiIn(message, emoji) === undefined);
+  };
+
+  /** Has the messages of encrypted changes opened. */
   async function open(): Promise<void> {
-    const ids = list().flatMap((change) => (isSealed(change) ? change.messageId : []));
+    const ids = list().flatMap((change) => (isUnopened(change) ? change.messageId : []));
     if (ids.length === 0) return;
     // What cannot be fetched or opened is not shown.
     await sealingOf(state)
@@ -86,7 +93,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   }
 
   state.onChange((changed) => {
-    if (!isLeader() || !list().some(isSealed)) return;
+    if (!isLeader()) return;
     if (changed.has('~sealing')) void open();
     else if (list().some((change) => isSealed(change) && changed.has(change.messageId))) reveal();
   });
@@ -95,11 +102,13 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   function opened({ sealed: _, ...change }: Stored): MissedChange {
     const message = state.get<Entity>(change.messageId);
     const shown = ({ reactions, ...content }: Content): Content => {
-      const counts = Object.entries(reactions).flatMap(([given, count]) => {
+      const counts: Record<string, number> = {};
+      for (const [given, count] of Object.entries(reactions)) {
         const emoji = emojiIn(message, given);
-        return emoji === undefined ? [] : [[emoji, count] as const];
-      });
-      return { ...content, reactions: Object.fromEntries(counts) };
+        // The same emoji can be encrypted and, from before, in plain text.
+        if (emoji !== undefined) counts[emoji] = (counts[emoji] ?? 0) + count;
+      }
+      return { ...content, reactions: counts };
     };
     return { ...change, before: shown(change.before), after: shown(change.after) };
   }

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { changesOf } from '../../../packages/client/src/changes.js';
+import { type Changes, changesOf } from '../../../packages/client/src/changes.js';
 import { draftsOf } from '../../../packages/client/src/drafts.js';
 import { encryptParley, type ParleyEncryption } from '../../../packages/client/src/encryption.js';
 import type { ConversationHandle, Parley, Row } from '../../../packages/client/src/index.js';
@@ -139,6 +141,65 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     expect(changes.value[1]).toMatchObject({ before: { text: 'before' }, after: { text: 'after' } });
     await changes.dismiss();
     expect(changes.value).toEqual([]);
+  });
+
+  it('finds encrypted reactions that were missed, and shows their emojis, also after a page load', async () => {
+    const [ana, ben, cleo] = await registerAll(node.url, 'ana', 'ben', 'cleo');
+    const id = await createGroup(ana, [ben, cleo]);
+    const { id: old } = await sendPlain(ana, id, 'in plain text', 'key-of-a-message-with-a-plain-reaction');
+    await reactPlain(cleo, old, '👍');
+    const one = await device(ana);
+    const browser = openBrowser();
+    const proxy = await startProxy(portOf(node));
+    const options = { url: `http://127.0.0.1:${proxy.port}/graphql` };
+    const parley = browser.open(options);
+    const changes = changesOf(parley);
+    const two = await device(ben, undefined, parley);
+    await one.e2ee.conversation(id).enable();
+    const [here, there] = [show(one, id), show(two, id)];
+    await eventually('it is known', () => here.value.conversation?.encryption === 'END_TO_END');
+    await here.edit(old, 'encrypted');
+    for (const text of ['to react to', 'another one']) await here.send(text);
+    await eventually('they are read', () => texts(there).join() === 'encrypted,to react to,another one');
+    const messageId = written(there)[1]?.message?.id as string;
+    await here.react(messageId, '👍');
+    await eventually('the reaction is shown', () => written(there)[1]?.message?.reactions[0]?.emoji === '👍');
+    await mark(ben, 'markRead', id, last(there).message?.seq as number);
+    await eventually('it is stored', () => there.value.conversation?.viewerMembership?.unreadCount === 0);
+    proxy.pointTo(1);
+    proxy.cut();
+    await eventually('it is not connected', () => !isLive(parley));
+    await here.react(old, '👍');
+    await here.react(messageId, '🎉');
+    // Nobody has made these with the key of the message.
+    for (const person of [ana, cleo]) await reactPlain(person, messageId, randomBytes(63).toString('base64url'));
+    proxy.pointTo(portOf(node));
+    const shown = [
+      { messageId: old, before: { reactions: { '👍': 1 } }, after: { text: 'encrypted', reactions: { '👍': 2 } } },
+      {
+        messageId,
+        before: { reactions: { '👍': 1 } },
+        after: { text: 'to react to', reactions: { '👍': 1, '🎉': 1, '\uFFFD': 2 } },
+      },
+    ];
+    const shownBy = ({ value }: Changes) =>
+      value
+        .map(({ messageId: about, before, after }) => ({
+          messageId: about,
+          before: { reactions: before.reactions },
+          after: { text: after.text, reactions: after.reactions },
+        }))
+        .sort((first) => (first.messageId === old ? -1 : 1));
+    const areShown = (given: Changes) => isDeepStrictEqual(shownBy(given), shown);
+    await eventually('the emojis are shown', () => areShown(changes));
+    await parley.close();
+    const next = browser.open(options);
+    const later = changesOf(next);
+    await eventually('the changes are known', () => later.value.length === 2);
+    const e2ee = await open(next, two.storage);
+    await e2ee.start();
+    encrypt(next, e2ee);
+    await eventually('the emojis are shown again', () => areShown(later));
   });
 
   it('messages, replies, edits and deletions arrive on all devices, and no text is sent', async () => {
