@@ -45,6 +45,25 @@ async function clickToPainted(page, target) {
   return page.evaluate(() => window.painted);
 }
 
+/** The paths of the files that a page requests until the list of conversations is displayed, from its start. */
+export async function requestedUntilList(page) {
+  await page.addInitScript(() => {
+    const look = () => {
+      if (document.querySelector('nav li')) window.listedAt = performance.now();
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  await page.reload();
+  await page.waitForFunction(() => window.listedAt !== undefined);
+  return page.evaluate(() =>
+    performance
+      .getEntriesByType('resource')
+      .filter(({ startTime }) => startTime < window.listedAt)
+      .map(({ name }) => new URL(name).pathname),
+  );
+}
+
 /** The median time until a plain page has painted 300 rows. */
 export async function openPlain(page, cdp, rate, rounds) {
   const times = [];

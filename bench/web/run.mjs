@@ -120,17 +120,13 @@ async function signIn(page, url) {
   await page.locator('nav li').nth(1).waitFor();
 }
 
-/** The bytes after compression of the scripts and style sheets that a page has requested. */
-function sizesOf(requests) {
-  const sum = (type) =>
-    [
-      ...new Set(
-        requests.filter((request) => request.resourceType() === type).map((request) => new URL(request.url()).pathname),
-      ),
-    ]
+/** The bytes after compression of the scripts and style sheets among the files that a page has requested. */
+function sizesOf(paths) {
+  const sum = (extension) =>
+    [...new Set(paths.filter((path) => path.endsWith(extension)))]
       .map((path) => [`${path}.gz`, path].map((name) => join(files, name)).find((name) => existsSync(name)))
       .reduce((bytes, path) => bytes + statSync(path).size, 0);
-  return { js: sum('script'), css: sum('stylesheet') };
+  return { js: sum('.js'), css: sum('.css') };
 }
 
 const kb = (bytes) => `${(bytes / 1_000).toFixed(1)} KB`;
@@ -181,10 +177,8 @@ async function main() {
 
   const { context, page } = await startBrowser();
   const cdp = await context.newCDPSession(page);
-  const requests = [];
-  page.on('request', (request) => requests.push(request));
   await signIn(page, url);
-  const { js, css } = sizesOf(requests);
+  const { js, css } = sizesOf(await measure.requestedUntilList(page));
   add('Scripts until the list of conversations is shown, compressed', '≤ 60 KB', kb(js), judge(js <= 60_000));
   add('Style sheets, compressed', '≤ 12 KB', kb(css), judge(css <= 12_000));
 

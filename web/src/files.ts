@@ -2,7 +2,7 @@ import type { PendingUpload } from '@parley/client/media';
 import { constant, createHook } from './loaded.ts';
 import { useServerInfo } from './parley.ts';
 
-/** The files of messages and those on their way; undefined until the conversations are displayed. */
+/** The files of messages and those on their way; undefined until they are loaded. */
 export const useFiles = createHook(async (parley) => (await import('@parley/client/media')).mediaOf(parley));
 
 /** What is shown until they have been loaded. */

@@ -1,7 +1,7 @@
 import type { ConversationLevel, Inbox } from '@parley/client/notifications';
 import { constant, createHook } from './loaded.ts';
 
-/** The notifications of the user; undefined until the conversations are displayed. */
+/** The notifications of the user; undefined until they are loaded. */
 export const useNotifications = createHook(async (parley) =>
   (await import('@parley/client/notifications')).notificationsOf(parley),
 );

@@ -95,6 +95,8 @@ export interface Notifications extends Readable<Inbox> {
    * and the mute of its conversation, "do not disturb" and quiet hours. Of several tabs, only one calls its listeners.
    */
   onNotify(listener: (message: Message) => void): () => void;
+  /** Whether the user wants to be notified of a message at this time, by the same rules. */
+  isWanted(message: Message): boolean;
 }
 
 /** The end of a mute that has no end. */
@@ -374,7 +376,7 @@ export const notificationsOf: (parley: Parley) => Notifications = once((parley):
     return readable;
   }
 
-  function wants({ conversationId, sender, mentions, mentionsEveryone, replyTo }: Message): boolean {
+  function isWanted({ conversationId, sender, mentions, mentionsEveryone, replyTo }: Message): boolean {
     const { level: applied, isSilent } = level(conversationId).value;
     if (isSilent || isQuiet.value) return false;
     if (state.get<Partial<User>>(sender?.id ?? '')?.viewerHasBlocked) return false;
@@ -420,7 +422,8 @@ export const notificationsOf: (parley: Parley) => Notifications = once((parley):
     },
     onNotify: (listener: (message: Message) => void) =>
       (parley as Parley).onMessage((message) => {
-        if (wants(message)) listener(message);
+        if (isWanted(message)) listener(message);
       }),
+    isWanted,
   });
 });

@@ -214,7 +214,7 @@ describe.each(detailModes)('the notifications of the client in %s mode', (mode) 
     const own = await send(ana, group, 'mine');
     const parley = openAlone({ url: node.url });
     const notifications = await signIn(parley, ana);
-    const [received, arrived]: [string[], string[]] = [[], []];
+    const [received, arrived, wanted]: [string[], string[], string[]] = [[], [], []];
     // What docs/CLIENTS.md shows.
     const shown = { badge: 0, lines: [] as string[], sounds: 0 };
     followNotifications(parley, {
@@ -223,7 +223,10 @@ describe.each(detailModes)('the notifications of the client in %s mode', (mode) 
       playSound: () => (shown.sounds += 1),
     });
     notifications.onNotify(({ text }) => received.push(text ?? ''));
-    parley.onMessage(({ text }) => arrived.push(text ?? ''));
+    parley.onMessage((message) => {
+      arrived.push(message.text ?? '');
+      if (notifications.isWanted(message)) wanted.push(message.text ?? '');
+    });
     const say = async (name: string) => {
       await send(ben, group, `${name} plain`);
       await send(ben, group, `${name} mention @${ana.username}`);
@@ -258,6 +261,7 @@ describe.each(detailModes)('the notifications of the client in %s mode', (mode) 
     await notifications.updateSettings({ doNotDisturbUntil: null });
     await eventually('it is not quiet', () => !notifications.isQuiet.value);
     expect(await say('again')).toBe('plain mention everyone reply');
+    expect(wanted).toEqual(received);
     expect(shown.sounds).toBe(received.length);
     // In four rounds two mentions and a reply, of which the replies are one notification.
     const expected = ['added you to a group', ...Array(8).fill('mentioned you'), 'sent 4 replies to you'];

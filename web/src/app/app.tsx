@@ -1,4 +1,6 @@
+import type { Parley } from '@parley/client';
 import { lazy, Suspense, useEffect } from 'react';
+import { until, whenIdle } from '../loaded.ts';
 import { useText } from '../locales/locale.tsx';
 import { useNotifications } from '../notifications.ts';
 import { useParley, useReadable } from '../parley.ts';
@@ -17,15 +19,19 @@ const Reset = lazy(() => import('../routes/account/reset.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 const SignUp = lazy(() => import('../routes/account/sign-up.tsx'));
 
-/** After how many milliseconds the app starts what its first view does not need. */
-const LATER_MS = 1_000;
+/** Starts what every page needs, but not for its first view: the conversations or, while nobody is signed in, a form. */
+async function startLater(parley: Parley): Promise<void> {
+  const { session, conversations } = parley;
+  const isSignedOut = until(session, ({ status }) => status === 'signedOut');
+  await Promise.race([isSignedOut, until(conversations, ({ isLoaded }) => isLoaded)]);
+  await whenIdle();
+  (await import('./later.ts')).default(parley);
+}
 
 export function App() {
   const parley = useParley();
   useEffect(() => {
-    const start = async () => (await import('./later.ts')).default(parley);
-    const timer = setTimeout(() => void start(), LATER_MS);
-    return () => clearTimeout(timer);
+    void startLater(parley);
   }, [parley]);
   return (
     <ErrorBoundary>
@@ -38,7 +44,7 @@ export function App() {
 /** Announces messages and calls while a user is signed in. */
 function Alerts() {
   const { status } = useReadable(useParley().session);
-  const isLoaded = useNotifications() !== undefined;
+  const isLoaded = useNotifications('later') !== undefined;
   return <Suspense>{status === 'signedIn' && isLoaded && <Announcements />}</Suspense>;
 }
 

@@ -5,6 +5,7 @@ import { peopleOf } from '@parley/client/people';
 import { createRoot } from 'react-dom/client';
 import '../styles/base.css';
 import '../styles/tokens.css';
+import { keepArrivals } from '../arrivals.ts';
 import { LanguageProvider, loadLanguage } from '../locales/locale.tsx';
 import { ParleyContext } from '../parley.ts';
 import { Router } from '../shell/router.tsx';
@@ -23,6 +24,7 @@ async function start(container: HTMLElement): Promise<void> {
   peopleOf(parley);
   changesOf(parley);
   draftsOf(parley);
+  keepArrivals(parley);
   const language = await loadLanguage();
   createRoot(container).render(
     <LanguageProvider initial={language}>

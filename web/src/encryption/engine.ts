@@ -8,6 +8,7 @@ import {
 import { serverInfoOf } from '../parley.ts';
 import { deviceName } from '../routes/account/device.ts';
 import { keysOf } from './keys.ts';
+import { connectMessages } from './messages.ts';
 import { type AddedMember, type EncryptionRecord, readRecord, recordKey, removeRecord, writeRecord } from './record.ts';
 import type { Encryption, EncryptionDialog, EncryptionState, EncryptionStatus } from './types.ts';
 import { createValue } from './value.ts';
@@ -29,7 +30,10 @@ const codeOf = (error: unknown) => (error as { code?: string } | undefined)?.cod
 
 const withAdded = (ids: readonly string[], id: string): string[] => [...new Set([...ids, id])];
 
-/** Follows the session: opens the keys of the user who signs in, and registers this browser as one of their devices. */
+/**
+ * Follows the session: opens the keys of the user who signs in, registers this browser as one of their devices, and lets messages be
+ * encrypted and opened with its keys.
+ */
 export function createEncryption(parley: Parley): Encryption {
   const state = createValue<EncryptionState>({ status: 'loading', isKeyPending: false });
   const changes = createValue<readonly string[]>([]);
@@ -220,7 +224,7 @@ export function createEncryption(parley: Parley): Encryption {
     if (readRecord(account.userId).isReady !== (state.value.status === 'ready')) refresh();
   });
 
-  return {
+  const encryption: Encryption = {
     state,
     changes,
     disputes,
@@ -337,4 +341,6 @@ export function createEncryption(parley: Parley): Encryption {
       await parley.session.signOut();
     },
   };
+  connectMessages(parley, encryption);
+  return encryption;
 }

@@ -14,7 +14,7 @@ export function sealedOf(parley: Parley): Value<ParleyEncryption | undefined> {
 }
 
 /** Lets the messages of a client be encrypted and opened whenever this browser has the keys of the user. */
-export function connectMessages(parley: Parley, encryption: Encryption): () => void {
+export function connectMessages(parley: Parley, encryption: Encryption): void {
   const value = sealedOf(parley);
   let connected: E2ee | undefined;
   const use = async (e2ee: E2ee | undefined) => {
@@ -26,13 +26,7 @@ export function connectMessages(parley: Parley, encryption: Encryption): () => v
     const { decryptAttachment, encryptAttachment } = await import('@parley/e2ee');
     if (connected === e2ee) value.set(encryptParley(parley, e2ee, { encryptAttachment, decryptAttachment }));
   };
-  const stops = [
-    encryption.state.subscribe(({ status }) => void use(status === 'ready' ? encryption.e2ee : undefined)),
-    // The user can have accepted a changed identity, whose messages can then be opened.
-    encryption.changes.subscribe(() => value.value?.reopen()),
-  ];
-  return () => {
-    for (const stop of stops) stop();
-    void use(undefined);
-  };
+  encryption.state.subscribe(({ status }) => void use(status === 'ready' ? encryption.e2ee : undefined));
+  // The user can have accepted a changed identity, whose messages can then be opened.
+  encryption.changes.subscribe(() => value.value?.reopen());
 }

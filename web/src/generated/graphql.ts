@@ -4,12 +4,6 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** The input of the mutation `joinConversation`. */
-export type JoinConversationInput = {
-  /** The public group to join. */
-  conversationId: string;
-};
-
 /** The input of the mutation `requestPasswordReset`. */
 export type RequestPasswordResetInput = {
   /** The email address of the account. */
@@ -50,13 +44,6 @@ export type MentionCandidatesQueryVariables = Exact<{
 
 
 export type MentionCandidatesQuery = { conversation: { members: { nodes: Array<{ user: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null } | null };
-
-export type JoinMutationVariables = Exact<{
-  input: JoinConversationInput;
-}>;
-
-
-export type JoinMutation = { joinConversation: { conversation: { id: string } } | null };
 
 export type PersonFieldsFragment = { id: string, username: string, displayName: string, avatarUrl: string | null };
 
@@ -138,12 +125,3 @@ export const MentionCandidatesDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:9fd8c96641defe437ec92e4c0a47901763d5178dd48f9ca75274b77b2dc391e9"}) as unknown as TypedDocumentString<MentionCandidatesQuery, MentionCandidatesQueryVariables>;
-export const JoinDocument = new TypedDocumentString(`
-    mutation Join($input: JoinConversationInput!) {
-  joinConversation(input: $input) {
-    conversation {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:f13d9bfd4bfa55ecfa057c2c8706472cf27289bc585d6734a08dfdf2f987493f"}) as unknown as TypedDocumentString<JoinMutation, JoinMutationVariables>;

@@ -1,3 +1,4 @@
+import type { Media } from '@parley/client/media';
 import { useEffect, useState } from 'react';
 import { useFiles } from '../files.ts';
 import { useLanguage } from '../locales/locale.tsx';
@@ -26,24 +27,26 @@ export default function Attach({
   const { tag } = useLanguage();
   const limits = useServerInfo()?.limits;
   const toast = useToast();
-  const files = useFiles();
+  const [dropped, setDropped] = useState<readonly File[]>();
+  const waiting = chosen ?? dropped;
+  const files = useFiles(waiting ? 'now' : 'later');
   const [isBusy, setBusy] = useState(false);
-  const add = async (added: readonly File[]) => {
-    if (!files) return;
+  const add = async (files: Media, added: readonly File[]) => {
     setBusy(true);
     await addFiles(files, conversationId, added, { limits, text, tag, report: toast });
     setBusy(false);
   };
   useEffect(() => {
     // Until then, they wait.
-    if (!chosen || !files) return;
-    onAdded();
-    void add(chosen);
-  }, [chosen, files]);
+    if (!waiting || !files) return;
+    if (waiting === chosen) onAdded();
+    else setDropped(undefined);
+    void add(files, waiting);
+  }, [waiting, files]);
   return (
     <>
       <Tray conversationId={conversationId} onEmpty={onEmpty} />
-      <DropTarget onDrop={(dropped) => void add(dropped)} />
+      <DropTarget onDrop={(more) => setDropped((before = []) => [...before, ...more])} />
       {isBusy && (
         <p role="status" className="visually-hidden">
           {text.app.loading}

@@ -19,7 +19,7 @@ const ALT_TEXT_MAX = 1_000;
 
 /** The files of the message that the viewer is writing. `onEmpty` is called when the last one was removed. */
 export default function Tray({ conversationId, onEmpty }: { conversationId: string; onEmpty(): void }) {
-  const files = useFiles();
+  const files = useFiles('later');
   return files ? <Files files={files} conversationId={conversationId} onEmpty={onEmpty} /> : null;
 }
 

@@ -68,6 +68,12 @@ export type HistoryVisibility =
   | 'SINCE_JOINED'
   | '%future added value';
 
+/** The input of the mutation `joinConversation`. */
+export type JoinConversationInput = {
+  /** The public group to join. */
+  conversationId: string;
+};
+
 /** The input of the mutation `leaveConversation`. */
 export type LeaveConversationInput = {
   /** The group to leave. */
@@ -733,6 +739,13 @@ export type EncryptedPageQueryVariables = Exact<{
 
 
 export type EncryptedPageQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number, kind: MessageKind, createdAt: string, editedAt: string | null, deletedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, conversation: { id: string }, sender: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, replyTo: { id: string, seq: number } | null, mentions: Array<{ id: string }>, reactions: Array<{ count: number }>, attachments: Array<{ id: string, altText: string | null }>, encrypted: { generation: number, epoch: number, content: string, device: { id: string, signatureKey: string, certificate: string, user: { id: string } } } | null }>, pageInfo: { hasPreviousPage: boolean, startCursor: string | null } } | null } | null };
+
+export type JoinMutationVariables = Exact<{
+  input: JoinConversationInput;
+}>;
+
+
+export type JoinMutation = { joinConversation: { conversation: { id: string } } | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -1558,3 +1571,12 @@ export const EncryptedPageDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:d71a1a03c9f384f01a5ff70c50c255799a97c0e7020891b5208560b5d2930c86"}) as unknown as TypedDocumentString<EncryptedPageQuery, EncryptedPageQueryVariables>;
+export const JoinDocument = new TypedDocumentString(`
+    mutation Join($input: JoinConversationInput!) {
+  joinConversation(input: $input) {
+    conversation {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:f13d9bfd4bfa55ecfa057c2c8706472cf27289bc585d6734a08dfdf2f987493f"}) as unknown as TypedDocumentString<JoinMutation, JoinMutationVariables>;

@@ -48,7 +48,7 @@ export function Chat() {
     [hits],
   );
   // So that uploads are continued after a page reload.
-  useFiles();
+  useFiles('later');
   const features = useServerInfo()?.features;
   const hasSearch = features?.includes('search') ?? false;
   const offersPushes = (useHasSent() || isInboxOpen) && features?.includes('webPush');

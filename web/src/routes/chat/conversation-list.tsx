@@ -27,7 +27,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const user = useViewer()?.user;
   const { conversations, hasMore, isLoaded } = useReadable(parley.conversations);
   const { openSearch, openPeople } = useChat();
-  const hasStatuses = useStatuses() !== undefined;
+  const hasStatuses = useStatuses('later') !== undefined;
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
   // The heading of the page is that of an open conversation.
   const Title = currentId === undefined ? 'h1' : 'h2';
@@ -93,7 +93,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
 /** The way to the inbox, with the number of unread notifications. */
 function Bell() {
   const { list } = useText();
-  const { unreadCount } = useReadable(useNotifications() ?? noInbox);
+  const { unreadCount } = useReadable(useNotifications('later') ?? noInbox);
   const label = list.notifications(unreadCount);
   return (
     <Link to={{ name: 'notifications' }} className={styles.bell} aria-label={label} title={label}>
@@ -130,8 +130,8 @@ function Entry({
   const text = useText();
   const times = useTimes();
   const draft = useReadable(draftsOf(useParley()).of(conversation.id))?.text;
-  const ring = useReadable(useStatuses()?.ring(conversation.counterpart?.id ?? '') ?? noRing);
-  const { isSilent } = useReadable(useNotifications()?.level(conversation.id) ?? noLevel);
+  const ring = useReadable(useStatuses('later')?.ring(conversation.counterpart?.id ?? '') ?? noRing);
+  const { isSilent } = useReadable(useNotifications('later')?.level(conversation.id) ?? noLevel);
   const { lastMessage, viewerMembership, counterpart, lastActivityAt } = conversation;
   const unread = viewerMembership?.unreadCount ?? 0;
   const mentions = viewerMembership?.unreadMentionCount ?? 0;

@@ -1,12 +1,11 @@
 import type { Conversation, ConversationView, Message } from '@parley/client';
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { useHasCalls } from '../../calls.ts';
-import { JoinDocument } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
 import { type PaneActions, PaneContext } from '../../pane.ts';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
-import { Button, IconButton } from '../../shell/button.tsx';
+import { IconButton } from '../../shell/button.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Notice } from '../../shell/notice.tsx';
@@ -22,6 +21,7 @@ import { Pins } from './pins.tsx';
 import { Timeline } from './timeline.tsx';
 
 const CallButtons = lazy(() => import('../call/call-buttons.tsx'));
+const Closed = lazy(() => import('./closed.tsx'));
 // The menu is not needed before the messages are shown.
 const LevelButton = lazy(() =>
   import('../notifications/level-menu.tsx').then((module) => ({ default: module.LevelButton })),
@@ -118,8 +118,8 @@ export function MessagePane({ id }: { id: string }) {
           <MissedNotice conversationId={id} />
           <Pins conversationId={id} onJump={actions.jump} />
           <Timeline handle={handle} view={view} conversation={conversation} marks={marks} jump={jump} />
-          {conversation.viewerCanSend ? (
-            <Suspense fallback={<div className={styles.closed} />}>
+          <Suspense fallback={<div className={styles.closed} />}>
+            {conversation.viewerCanSend ? (
               <Writer
                 conversation={conversation}
                 handle={handle}
@@ -128,10 +128,10 @@ export function MessagePane({ id }: { id: string }) {
                 setMode={setMode}
                 editLast={editLast}
               />
-            </Suspense>
-          ) : (
-            <Closed conversation={conversation} />
-          )}
+            ) : (
+              <Closed conversation={conversation} />
+            )}
+          </Suspense>
         </div>
         <Suspense
           fallback={
@@ -194,38 +194,6 @@ function useFirstUnreadSeq(conversation: Conversation | undefined): number | und
   const { readSeq, unreadCount } = conversation?.viewerMembership ?? {};
   if (conversation && first.current === undefined) first.current = unreadCount ? (readSeq ?? 0) + 1 : null;
   return first.current ?? undefined;
-}
-
-/** In place of the composer, if the viewer cannot send messages. Public groups can be joined. */
-function Closed({ conversation }: { conversation: Conversation }) {
-  const { pane } = useText();
-  const parley = useParley();
-  const toast = useToast();
-  const [isBusy, setBusy] = useState(false);
-  const { id, viewerCanJoin } = conversation;
-  const join = async () => {
-    setBusy(true);
-    try {
-      await parley.request(JoinDocument, { input: { conversationId: id } });
-      // Until now, the messages could not be read.
-      await parley.conversation(id).showAround(conversation.latestSeq);
-      parley.conversation(id).showLatest();
-    } catch (error) {
-      toast((error as Error).message);
-    }
-    setBusy(false);
-  };
-  return (
-    <div className={styles.closed}>
-      {viewerCanJoin ? (
-        <Button kind="primary" busy={isBusy} onClick={() => void join()}>
-          {pane.join}
-        </Button>
-      ) : (
-        <p>{conversation.kind === 'DIRECT' ? pane.cannotSendTo : pane.cannotSend}</p>
-      )}
-    </div>
-  );
 }
 
 function Header({

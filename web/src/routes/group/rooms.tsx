@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'react';
-import { JoinDocument } from '../../generated/graphql.ts';
-import { PublicRoomsDocument, type RoomFieldsFragment } from '../../generated/screens/graphql.ts';
+import { JoinDocument, PublicRoomsDocument, type RoomFieldsFragment } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';

@@ -1,5 +1,7 @@
 import type { Message, Parley } from '@parley/client';
 import { notificationsOf } from '@parley/client/notifications';
+import { takeArrivals } from '../../arrivals.ts';
+import { until } from '../../loaded.ts';
 import { areSoundsOn } from '../../preferences.ts';
 import { pathOf } from '../../shell/router.tsx';
 import { canPlay, playSound } from './sound.ts';
@@ -101,6 +103,18 @@ export function startAlerts(parley: Parley, options: AlertOptions): () => void {
     if (looked.length === 0) await notify(alert);
   }
 
+  /** Announces what has arrived before this code was loaded, if it is still unread. */
+  async function announceEarlier(): Promise<void> {
+    const messages = takeArrivals();
+    if (messages.length === 0) return;
+    await until(inbox.settings, (settings) => settings !== undefined);
+    for (const message of messages) {
+      const { viewerMembership } = parley.conversation(message.conversationId).value.conversation ?? {};
+      const isUnread = message.seq > (viewerMembership?.readSeq ?? Number.POSITIVE_INFINITY);
+      if (isUnread && inbox.isWanted(message)) await decide(message).catch(() => {});
+    }
+  }
+
   function alertOf(message: Message): Alert {
     const { id, conversationId, seq, sender } = message;
     const { conversation } = parley.conversation(conversationId).value;
@@ -134,6 +148,7 @@ export function startAlerts(parley: Parley, options: AlertOptions): () => void {
 
   channel.onmessage = ({ data }) => void announce(data as Alert).catch(() => {});
   const stop = inbox.onNotify((message) => void decide(message).catch(() => {}));
+  void announceEarlier();
   return () => {
     stop();
     channel.close();
