@@ -12,12 +12,13 @@ import {
   memoryStorage,
   openE2ee,
 } from '../../packages/e2ee/src/index.js';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import { reportFeature } from '../../src/domain/report/report.feature.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { call, must, registerDevice, sendSealed, startGroup } from '../support/encryption.js';
-import { inOneMode, modes, sharedTwo } from '../support/place.js';
+import { scrape } from '../support/metrics.js';
+import { inOneMode, makePlace, modes, sharedTwo } from '../support/place.js';
 import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
 
 const REPORTS = `query ($filter: ReportsFilter, $first: Int, $after: String) {
@@ -71,6 +72,33 @@ describe.each(modes)('reports in %s mode', (mode) => {
   const reportedAt = async (person: Person, id: string) =>
     (await person.ask('query ($id: ID!) { node(id: $id) { ... on Message { viewerReportedAt } } }', { id })).node
       ?.viewerReportedAt;
+
+  itOnce('metrics count open reports, and new and resolved ones', async () => {
+    // Reports of other tests count as well on shared nodes.
+    const own = await (await makePlace(mode)).start({ METRICS_PORT: '0' });
+    const [ana, ben, boss] = await registerAll(own.url, 'ana', 'ben', 'boss');
+    await own.deps.database.db.user.update({ where: { id: rowId(boss.id) }, data: { serviceRole: 'MODERATOR' } });
+    const id = await openDirect(ana, ben);
+    for (const [text, reason, resolution] of [
+      ['one', 'SPAM', 'DISMISSED'],
+      ['two', 'SPAM', 'ACTION_TAKEN'],
+      ['three', 'OTHER', undefined],
+    ] as const) {
+      const { id: messageId } = await send(ben, id, text);
+      // A report of a message that is reported already changes nothing, nor does a second decision.
+      for (let times = 0; times < 2; times++) await report(ana, messageId, { reason });
+      const { reports }: Json = await boss.ask(REPORTS, { filter: { state: 'OPEN' }, first: 1 });
+      for (let times = 0; resolution && times < 2; times++) await resolve(boss, reports.nodes[0].id, resolution);
+    }
+    await expect(resolve(ana, encodeGlobalId('Report', newId()))).resolves.toMatch(/FORBIDDEN/);
+    const { value } = await scrape(own);
+    expect(value('parley_reports_open')).toBe(1);
+    expect(value('parley_reports_total', { reason: 'SPAM' })).toBe(2);
+    expect(value('parley_reports_total')).toBe(3);
+    for (const resolution of ['DISMISSED', 'ACTION_TAKEN']) {
+      expect(value('parley_reports_resolved_total', { resolution })).toBe(1);
+    }
+  });
 
   it('moderators see a message as it was when it was reported, and nobody else learns of the report', async () => {
     const [ana, ben, eve] = await people('ana', 'ben', 'eve');

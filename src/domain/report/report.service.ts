@@ -13,6 +13,7 @@ import { auditingDenials, auditLogger } from '../audit/audit.logger.js';
 import { type AuditEvent, recordAuditEvents } from '../audit/audit.store.js';
 import { canModerateService } from '../user/service-role.policy.js';
 import { readServiceRole, requireActiveViewer } from '../user/user.store.js';
+import { reportCounts } from './report.counts.js';
 import { checkDisclosure, type Disclosure, evidenceOf } from './report.evidence.js';
 import { canDecide, canReport } from './report.policy.js';
 import {
@@ -78,7 +79,7 @@ export async function reportMessage(deps: Deps, viewer: Viewer, input: ReportInp
   if (await hasOpen(database.db, userId, messageId)) return reported();
   const { files, ...evidence } = await evidenceOf(database.db, message, disclosure);
   const id = newId();
-  await database.transaction(async (tx) => {
+  const isStored = await database.transaction(async (tx) => {
     await requireActiveViewer(tx, viewer);
     const isNew = await storeReport(tx, {
       id,
@@ -95,7 +96,7 @@ export async function reportMessage(deps: Deps, viewer: Viewer, input: ReportInp
       editedAt: message.editedAt,
       deletedAt: message.deletedAt,
     });
-    if (!isNew) return;
+    if (!isNew) return false;
     const details = { reportId: encodeGlobalId('Report', id), messageId: encodeGlobalId('Message', messageId), reason };
     await recordAuditEvents(tx, {
       action: 'MESSAGE_REPORTED',
@@ -104,7 +105,9 @@ export async function reportMessage(deps: Deps, viewer: Viewer, input: ReportInp
       conversationId,
       details,
     });
+    return true;
   });
+  if (isStored) reportCounts.of(deps).reported[reason] += 1;
   return reported();
 }
 
@@ -152,18 +155,21 @@ export function resolveReport(
   return auditingDenials(deps, act, async () => {
     // Checked before rows are locked, because anyone can call this.
     await requireModerator(database.db, viewer);
-    return database.transaction(async (tx) => {
+    const { report, isResolved } = await database.transaction(async (tx) => {
       await requireActiveViewer(tx, viewer);
       await requireModerator(tx, viewer);
-      const report = await lockReport(tx, reportId);
-      if (!report || !canDecide(report, viewer.userId)) throw notFound('input.reportId', 'Report');
-      if (report.resolvedAt) return report;
-      const { reportedUserId: subjectId, conversationId } = report;
+      const found = await lockReport(tx, reportId);
+      if (!found || !canDecide(found, viewer.userId)) throw notFound('input.reportId', 'Report');
+      if (found.resolvedAt) return { report: found, isResolved: false };
+      const { reportedUserId: subjectId, conversationId } = found;
       await recordAuditEvents(tx, { ...act, subjectId, conversationId });
-      return tx.report.update({
+      const resolved = await tx.report.update({
         where: { id: reportId },
         data: { resolution, resolvedAt: new Date(), resolvedById: viewer.userId, openForMessageId: null },
       });
+      return { report: resolved, isResolved: true };
     });
+    if (isResolved) reportCounts.of(deps).resolved[resolution] += 1;
+    return report;
   });
 }

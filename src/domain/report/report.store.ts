@@ -131,6 +131,9 @@ export function listReports(
   });
 }
 
+/** The number of open reports. */
+export const countOpen = (db: Db): Promise<number> => db.report.count({ where: { resolvedAt: null } });
+
 /** The number of rows deleted per statement, so that locks are short. */
 const TRIM_BATCH = 1_000;
 
