@@ -74,15 +74,37 @@ describe.each(modes)('encryption in %s mode', (mode) => {
         'device { id name }',
       );
       expect(again.device).toEqual({ id: device.id, name: 'New phone' });
+      // The user can have renamed it since it was registered for the first time.
+      const input = { signatureKey: device.signatureKey, certificate: bytes() };
+      expect((await must(person, 'registerDevice', input, 'device { name }')).device).toEqual({ name: 'New phone' });
       const listed = async () => ids((await person.ask('{ viewer { devices { id } } }')).viewer.devices);
       expect(await listed()).toEqual([device.id]);
       await must(person, 'removeDevice', { deviceId: device.id });
       await must(person, 'removeDevice', { deviceId: device.id });
       expect(await listed()).toEqual([]);
-      const input = { signatureKey: device.signatureKey, certificate: bytes() };
       expect(await call(person, 'registerDevice', input)).toBe('CONFLICT DEVICE_REMOVED input.signatureKey');
       expect(await call(ana, 'registerDevice', input)).toBe('CONFLICT input.signatureKey');
       expect(await call(ana, 'removeDevice', { deviceId: device.id })).toBe('NOT_FOUND input.deviceId');
+    });
+
+    it('are renamed by their user only, from any session', async () => {
+      const [person] = await registerAll(node.url, 'owner');
+      await registerDevice(person, { name: 'Phone' });
+      const laptop = await registerDevice(person);
+      const names = async () =>
+        (await person.ask('{ viewer { devices { name } } }')).viewer.devices.map(({ name }: Json) => name);
+      const rename = (who: Person, more: Json) =>
+        call(who, 'renameDevice', { deviceId: laptop.id, ...more }, 'device { id name }');
+      expect(await rename(person.at(other.url), { name: ' Laptop ' })).toEqual({
+        device: { id: laptop.id, name: 'Laptop' },
+      });
+      await rename(person, { name: 'Laptop' });
+      await rename(person, {});
+      expect(await names()).toEqual(['Phone', 'Laptop']);
+      expect(await rename(person, { name: 'x'.repeat(81) })).toBe('BAD_USER_INPUT input.name');
+      expect(await rename(ana, { name: 'Not mine' })).toBe('NOT_FOUND input.deviceId');
+      await rename(person, { name: null });
+      expect(await names()).toEqual(['Phone', null]);
     });
 
     itOnce('are limited in number, also when they are registered at the same time', async () => {

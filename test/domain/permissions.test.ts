@@ -475,6 +475,8 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     setStatusViewsReported: (actor) => attempt(actor, 'setStatusViewsReported', { reported: false }),
     muteStatuses: (actor, { other }) => attempt(actor, 'muteStatuses', { userId: other.id, muted: true }),
     registerDevice: (actor) => attempt(actor, 'registerDevice', { signatureKey: bytes(), certificate: bytes() }),
+    renameDevice: async (actor, { me }) =>
+      attempt(actor, 'renameDevice', { deviceId: (await registerDevice(me)).id, name: 'Phone' }),
     removeDevice: async (actor, { me }) => attempt(actor, 'removeDevice', { deviceId: (await registerDevice(me)).id }),
     publishKeyPackages: async (actor, { me }) =>
       attempt(actor, 'publishKeyPackages', { deviceId: (await registerDevice(me)).id, keyPackages: [bytes()] }),

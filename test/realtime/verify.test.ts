@@ -598,6 +598,8 @@ const actions: Record<string, Action> = {
     await leave(owner, call.id, partyId);
   },
   registerDevice: ({ owner }) => registerDevice(owner),
+  renameDevice: async ({ owner }) =>
+    mutation(owner, 'renameDevice', { deviceId: (await registerDevice(owner)).id, name: 'Phone' }),
   removeDevice: async ({ owner }) => mutation(owner, 'removeDevice', { deviceId: (await registerDevice(owner)).id }),
   publishKeyPackages: async ({ owner }) => publish(await registerDevice(owner), [bytes()]),
   claimKeyPackages: async ({ owner, other, group }) => {

@@ -190,12 +190,13 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     expect([...errors, ...phone.errors]).toEqual([]);
   });
 
-  it('lists the devices, of which this one can be renamed, and others removed', async () => {
+  it('lists the devices, each of which can be renamed, and others removed', async () => {
     const { page, ada, key, errors } = await withKeys();
     const phone = await openApp(browser, url, ada);
     await recover(phone.page, url, key);
-    await phone.page.getByRole('button', { name: 'Rename' }).click();
-    const field = dialog(phone.page, 'Rename this device').getByRole('textbox');
+    const own = phone.page.getByRole('listitem').filter({ hasText: 'This device' });
+    await own.getByRole('button', { name: /^Rename / }).click();
+    const field = dialog(phone.page, 'Rename device').getByRole('textbox');
     await field.fill('Phone');
     await field.press('Enter');
     await phone.page.getByRole('listitem').filter({ hasText: 'Phone' }).getByText('This device').waitFor();
@@ -204,9 +205,20 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     await phone.page.getByRole('listitem').filter({ hasText: 'Phone' }).getByText('This device').waitFor();
     expect(await devicesOf(ada)).toContain('Phone');
     await page.reload();
-    await page.getByRole('button', { name: 'Remove Phone' }).click();
-    await dialog(page, 'Remove Phone?').getByRole('button', { name: 'Remove' }).click();
-    await page.getByRole('button', { name: 'Remove Phone' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Rename Phone' }).click();
+    const other = dialog(page, 'Rename device').getByRole('textbox');
+    await other.fill('Old phone');
+    await other.press('Enter');
+    await page.getByRole('button', { name: 'Rename Old phone' }).waitFor();
+    // The renamed device registers itself again, and keeps the name.
+    await phone.page.reload();
+    await phone.page.getByRole('listitem').filter({ hasText: 'Old phone' }).getByText('This device').waitFor();
+    await phone.page.getByText('You can read and write encrypted messages in this browser.').waitFor();
+    expect(await devicesOf(ada)).toContain('Old phone');
+    if (process.env['SHOTS']) await page.screenshot({ path: `${process.env['SHOTS']}/devices.png` });
+    await page.getByRole('button', { name: 'Remove Old phone' }).click();
+    await dialog(page, 'Remove Old phone?').getByRole('button', { name: 'Remove' }).click();
+    await page.getByRole('button', { name: 'Remove Old phone' }).waitFor({ state: 'detached' });
     expect(await devicesOf(ada)).toHaveLength(1);
     await phone.page.reload();
     await phone.page.getByRole('button', { name: 'Enter the recovery key' }).waitFor();

@@ -293,7 +293,9 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
       const input = { signatureKey: toBase64Url(signature.publicKey), certificate: toBase64Url(certificate) };
       // Others encrypt only for devices in the list. One that was registered before can have been removed from both.
       if (record.id === undefined) await publishList(record, state);
-      const id = await api.registerDevice({ ...input, ...(name !== undefined && { name }) });
+      // Afterwards, the user can have renamed it.
+      const isNew = record.id === undefined && name !== undefined;
+      const id = await api.registerDevice({ ...input, ...(isNew && { name }) });
       const registered: DeviceRecord = { ...record, id, isRemoved: false };
       const guard = { key: DEVICE, revision: record.revision };
       if (!(await storage.write({ [DEVICE]: registered }, guard))) {

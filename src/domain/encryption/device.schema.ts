@@ -13,6 +13,7 @@ import {
   publishKeyPackages,
   registerDevice,
   removeDevice,
+  renameDevice,
   setAccountKeys,
   setDeviceList,
 } from './device.service.js';
@@ -182,7 +183,7 @@ const viewerPayload = payloadOf((t) => ({
 
 addViewerMutation('registerDevice', {
   description:
-    'Registers this device for encryption. It ends with the current session. Registering the same signature key again changes its name, certificate and session, and continues a device whose session has ended. A device that was removed cannot be registered again: the error is CONFLICT with the reason DEVICE_REMOVED. A user can have `serverInfo.limits.devicesPerPersonMax` devices.',
+    'Registers this device for encryption. It ends with the current session. Registering the same signature key again changes its certificate and session, and its name if one is given, and continues a device whose session has ended. A device that was removed cannot be registered again: the error is CONFLICT with the reason DEVICE_REMOVED. A user can have `serverInfo.limits.devicesPerPersonMax` devices.',
   input: (t) => ({
     name: t.string({ description: 'A name for the device, which only the user can see: up to 80 characters.' }),
     signatureKey: t.field({
@@ -200,6 +201,20 @@ addViewerMutation('registerDevice', {
     device: t.field({ type: Device, nullable: false, description: 'The device.' }),
   })),
   run: async (deps, viewer, input) => ({ device: await registerDevice(deps, viewer, input) }),
+});
+
+addViewerMutation('renameDevice', {
+  description:
+    "Renames one of the viewer's devices, also from another device. Nobody else sees the names, and they are no part of what the account signs.",
+  input: (t) => ({
+    deviceId: t.id({ required: true, description: 'A device of the viewer.' }),
+    name: t.string({ description: 'The name: up to 80 characters. An explicit null removes it.' }),
+  }),
+  ids: { deviceId: 'Device' },
+  payload: payloadOf((t) => ({
+    device: t.field({ type: Device, nullable: false, description: 'The device.' }),
+  })),
+  run: async (deps, viewer, input) => ({ device: await renameDevice(deps, viewer, input) }),
 });
 
 addViewerMutation('removeDevice', {

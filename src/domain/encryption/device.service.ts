@@ -37,7 +37,8 @@ const DEVICE = 'input.deviceId';
 
 /**
  * Registers this device for encryption, with the session of the viewer. If the viewer has registered the same signature key
- * before, it updates the name, the certificate and the session of that device, and continues it if its session had ended.
+ * before, it updates the certificate and the session of that device, and the name if one is given, and continues it if its session
+ * had ended.
  * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN: the viewer has too many devices; CONFLICT of `input.signatureKey`: another
  *   user has registered the key, or with the reason DEVICE_REMOVED: the viewer has removed the device.
  */
@@ -48,7 +49,7 @@ export async function registerDevice(
 ): Promise<Device> {
   const { signatureKey, certificate } = input;
   const { config, database } = deps;
-  const { name = null } = checkInput(registration, input);
+  const { name } = checkInput(registration, input);
   checkBytes(config, signatureKey, 'encryptionKeyMaxBytes', 'input.signatureKey');
   checkBytes(config, certificate, 'encryptionKeyMaxBytes', 'input.certificate');
   const { userId, sessionId } = viewer;
@@ -76,10 +77,29 @@ export async function registerDevice(
         );
       }
     }
-    const data = { name, certificate, sessionId, endedAt: null };
+    const data = { certificate, sessionId, endedAt: null, ...(name !== undefined && { name }) };
     return known
       ? tx.device.update({ where: { id: known.id }, data })
       : tx.device.create({ data: { ...data, id: newId(), userId, signatureKey } });
+  });
+}
+
+/**
+ * Renames a device of the viewer, also one that has ended: the viewer sees it as the sender of messages.
+ * @param input with `name`: null removes it, and undefined leaves it unchanged.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.deviceId`.
+ */
+export async function renameDevice(
+  { database }: Deps,
+  viewer: Viewer,
+  { deviceId, ...input }: { deviceId: string; name?: string | null | undefined },
+): Promise<Device> {
+  const { name } = checkInput(registration, input);
+  return database.transaction(async (tx) => {
+    await requireActiveViewer(tx, viewer);
+    const where = { id: deviceId, userId: viewer.userId };
+    if (!(await tx.device.findUnique({ where }))) throw notFound(DEVICE, 'Device');
+    return tx.device.update({ where, data: name === undefined ? {} : { name } });
   });
 }
 

@@ -1,10 +1,6 @@
 import type { Parley } from '@parley/client';
 import type { E2ee } from '@parley/e2ee';
-import {
-  EncryptionAccountDocument,
-  EncryptionDevicesDocument,
-  RegisterDeviceDocument,
-} from '../generated/screens/graphql.ts';
+import { EncryptionAccountDocument, RenameDeviceDocument } from '../generated/screens/graphql.ts';
 import { serverInfoOf } from '../parley.ts';
 import { deviceName } from '../routes/account/device.ts';
 import { keysOf } from './keys.ts';
@@ -102,10 +98,7 @@ export function createEncryption(parley: Parley): Encryption {
       async execute(document, variables) {
         if (of.isClosed) throw Object.assign(new Error('The user has signed out.'), { code: 'CLOSED' });
         if (document !== e2eeDocuments.E2eeRegisterDevice) return parley.request(document, variables);
-        // The package registers the device again at each start, with the name that it had at first.
-        const { deviceName: name } = readRecord(of.userId);
-        const input = { ...(variables['input'] as object), ...(name !== undefined && { name }) };
-        const data = await parley.request<{ registerDevice: { device: { id: string } } }>(document, { input });
+        const data = await parley.request<{ registerDevice: { device: { id: string } } }>(document, variables);
         remember(of, () => ({ deviceId: data.registerDevice.device.id }));
         return data;
       },
@@ -324,16 +317,9 @@ export function createEncryption(parley: Parley): Encryption {
         await start(of);
       }),
     removeDevice: (deviceId) => withKeys((_, opened) => opened.removeDevice(deviceId)),
-    rename: (name) =>
-      withKeys(async (of) => {
-        const { viewer } = await parley.request(EncryptionDevicesDocument);
-        const { deviceId } = readRecord(of.userId);
-        const device = viewer?.user.devices?.find(({ id }) => id === deviceId);
-        if (!device) throw new Error('This device is not registered.');
-        const { signatureKey, certificate } = device;
-        await parley.request(RegisterDeviceDocument, { input: { signatureKey, certificate, name } });
-        remember(of, () => ({ deviceName: name }));
-      }),
+    rename: async (deviceId, name) => {
+      await parley.request(RenameDeviceDocument, { input: { deviceId, name } });
+    },
     async signOut({ erase }) {
       if (erase) {
         await withKeys(eraseKeys);

@@ -13,8 +13,6 @@ export interface EncryptionRecord {
   isKeyPending: boolean;
   /** The device that the server knows for these keys. */
   deviceId?: string | undefined;
-  /** The name that the user has given the device. */
-  deviceName?: string | undefined;
   /** The users whose identity has changed; the viewer has not seen it yet. */
   changed: readonly string[];
   /** The users of whose devices the server has shown different lists; the viewer has not seen it yet. */

@@ -81,8 +81,8 @@ export interface Encryption {
   removeDevice(deviceId: string): Promise<void>;
   /** The id of the device that this browser is; undefined without keys. */
   readonly deviceId: string | undefined;
-  /** Renames the device of this browser. */
-  rename(name: string): Promise<void>;
+  /** Renames a device of the user. */
+  rename(deviceId: string, name: string): Promise<void>;
   /** Signs out. `erase` also deletes the keys of this browser. */
   signOut(options: { erase: boolean }): Promise<void>;
 }

@@ -246,16 +246,6 @@ export type PushWait =
   | 'SERVICE_PAUSED'
   | '%future added value';
 
-/** The input of the mutation `registerDevice`. */
-export type RegisterDeviceInput = {
-  /** The statement of the account's identity key that the device belongs to the account. */
-  certificate: string;
-  /** A name for the device, which only the user can see: up to 80 characters. */
-  name?: string | null | undefined;
-  /** The public key with which the device signs in groups. It identifies the device. */
-  signatureKey: string;
-};
-
 /** The input of the mutation `registerPush`. */
 export type RegisterPushInput = {
   /** For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one. */
@@ -276,6 +266,14 @@ export type RemoveMemberInput = {
 export type RemovePushInput = {
   /** A subscription of the viewer. */
   pushSubscriptionId: string;
+};
+
+/** The input of the mutation `renameDevice`. */
+export type RenameDeviceInput = {
+  /** A device of the viewer. */
+  deviceId: string;
+  /** The name: up to 80 characters. An explicit null removes it. */
+  name?: string | null | undefined;
 };
 
 /** The input of the mutation `reportMessage`. */
@@ -678,12 +676,12 @@ export type EncryptionDevicesQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type EncryptionDevicesQuery = { viewer: { user: { devices: Array<{ id: string, name: string | null, signatureKey: string, certificate: string, createdAt: string }> | null } } | null };
 
-export type RegisterDeviceMutationVariables = Exact<{
-  input: RegisterDeviceInput;
+export type RenameDeviceMutationVariables = Exact<{
+  input: RenameDeviceInput;
 }>;
 
 
-export type RegisterDeviceMutation = { registerDevice: { device: { id: string } } | null };
+export type RenameDeviceMutation = { renameDevice: { device: { id: string } } | null };
 
 export type PushedMessageQueryVariables = Exact<{
   id: string;
@@ -1347,15 +1345,15 @@ export const EncryptionDevicesDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:c6e9419cefb4bff76203b5b7d8434d0fbaa381cbabfdf8844fdeb3885b23f2b1"}) as unknown as TypedDocumentString<EncryptionDevicesQuery, EncryptionDevicesQueryVariables>;
-export const RegisterDeviceDocument = new TypedDocumentString(`
-    mutation RegisterDevice($input: RegisterDeviceInput!) {
-  registerDevice(input: $input) {
+export const RenameDeviceDocument = new TypedDocumentString(`
+    mutation RenameDevice($input: RenameDeviceInput!) {
+  renameDevice(input: $input) {
     device {
       id
     }
   }
 }
-    `, {"hash":"sha256:9edf0faf986f3b262ed795d4a2b34e29706ea77c329a9639ca5ad22db1016731"}) as unknown as TypedDocumentString<RegisterDeviceMutation, RegisterDeviceMutationVariables>;
+    `, {"hash":"sha256:f7d0cbf8c567787b801607b2971b4bbe54def7a6668c2d906f59d13068cc010a"}) as unknown as TypedDocumentString<RenameDeviceMutation, RenameDeviceMutationVariables>;
 export const PushedMessageDocument = new TypedDocumentString(`
     query PushedMessage($id: ID!) {
   viewer {

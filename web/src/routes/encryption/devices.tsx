@@ -46,11 +46,14 @@ export function Devices({ encryption }: { encryption: Encryption }) {
               <small>{text.since(times.brief(device.createdAt))}</small>
               {device.id === encryption.deviceId && <em>{settings.currentSession}</em>}
             </span>
-            {device.id === encryption.deviceId ? (
-              <Button aria-haspopup="dialog" onClick={() => setRenamed(device)}>
-                {text.rename}
-              </Button>
-            ) : (
+            <Button
+              aria-haspopup="dialog"
+              aria-label={text.renameNamed(nameOf(device))}
+              onClick={() => setRenamed(device)}
+            >
+              {text.rename}
+            </Button>
+            {device.id !== encryption.deviceId && (
               <Button
                 aria-haspopup="dialog"
                 aria-label={text.removeNamed(nameOf(device))}
@@ -70,7 +73,7 @@ export function Devices({ encryption }: { encryption: Encryption }) {
           name={nameOf(renamed)}
           onClose={() => setRenamed(undefined)}
           onRename={async (name) => {
-            await encryption.rename(name);
+            await encryption.rename(renamed.id, name);
             await load();
           }}
         />
