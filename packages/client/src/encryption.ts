@@ -173,8 +173,8 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
   const tried = new Map<string, string>();
   /** Ids of messages of which the server was asked for more fields. */
   const asked = new Map<string, string>();
-  /** What this device has sent, by the content. */
-  const sent = new Map<string, Content>();
+  /** What this device has sent, by the encrypted content. */
+  const sent = new Map<string, Sent>();
   /** Which message has which key, to notice that one is shown twice. */
   const places = new Map<string, string>();
   /** Reactions that could not be opened since the page was loaded. A newer version of the client may open them. */
@@ -210,6 +210,18 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     });
   }
 
+  /** Whether a message is where this device has sent it. Otherwise, what the server states of it is checked when it is opened. */
+  const isAsSent = (entity: Entity, { conversationId, clientMessageId, content }: Sent): boolean =>
+    entity.conversationId === conversationId &&
+    entity['clientMessageId'] === clientMessageId &&
+    entity['editedAt'] === null &&
+    refOf(entity['sender']) === store.ownId() &&
+    [undefined, content.replyToId].includes(refOf(entity['replyTo'])) &&
+    isFirst(entity);
+
+  /** Whether no other message was shown in the place of this one. */
+  const isFirst = (entity: Entity): boolean => [undefined, entity.id].includes(places.get(placeOf(entity)));
+
   function scan(keys: Iterable<string>): void {
     const own: Entity[] = [];
     for (const id of keys) {
@@ -229,8 +241,9 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
         continue;
       }
       const known = sent.get(contentOf(entity));
-      if (known && refOf(entity['sender']) === store.ownId() && entity['clientMessageId'] !== undefined) {
-        own.push(openedAs(entity, known, 1));
+      if (known && isAsSent(entity, known)) {
+        places.set(placeOf(entity), id);
+        own.push(openedAs(entity, known.content, 1));
       } else if (tried.get(id) !== proof) wanted.set(id, proof);
     }
     if (own.length > 0) save(own);
@@ -370,7 +383,7 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       Record<string, never>
     >;
     if (!certificate || entity['clientMessageId'] === undefined) throw named('KEY_UNAVAILABLE');
-    if (![undefined, entity.id].includes(places.get(placeOf(entity)))) throw named('TAMPERED');
+    if (!isFirst(entity)) throw named('TAMPERED');
     const message: SealedMessage = {
       id: entity.id,
       clientMessageId: entity['clientMessageId'] as string | null,
@@ -480,9 +493,10 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
   async function sealAndSend(
     ask: Request,
     document: never,
-    { conversationId, clientMessageId, content, version, reactionKey }: Sent,
+    message: Sent,
     { text: _, ...input }: Input,
   ): Promise<never> {
+    const { conversationId, clientMessageId, content, version, reactionKey } = message;
     const conversation = e2ee.conversation(conversationId);
     const { mentionedIds, mentionsEveryone } = await mentionsIn(conversationId, content.text ?? '');
     for (let attempt = 1; ; attempt += 1) {
@@ -491,7 +505,7 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
         { ...content, mentionedIds },
         { version, reactionKey },
       );
-      if (version === 1) sent.set(encrypted.content, content);
+      if (version === 1) sent.set(encrypted.content, message);
       for (const oldest of [...sent.keys()].slice(0, -SENT_MAX)) sent.delete(oldest);
       try {
         const data = await ask<never, object>(document, {

@@ -361,8 +361,10 @@ export function createStore() {
     if (merged.__typename === 'Conversation' && !old) setInList('~conversations', id, true);
     if (!isMessage(merged) || conversationId === undefined) return;
     const place = { seq: merged['seq'] as number, id };
+    // A server could otherwise show a message in several places.
+    if (old && (old.conversationId !== conversationId || old['seq'] !== place.seq)) removePlace(old);
     const known = places(conversationId);
-    const index = known.findLastIndex(({ seq }) => seq <= place.seq);
+    const index = known.findLastIndex((each) => each.seq < place.seq || each.id === id);
     if (known[index]?.id !== id) state.set(`places:${conversationId}`, known.toSpliced(index + 1, 0, place));
   }
 
@@ -375,14 +377,14 @@ export function createStore() {
     const entity = state.get<Entity>(id);
     forgetEntity(id);
     if (!entity) return;
-    const { __typename, conversationId } = entity;
-    if (__typename === 'Conversation') setInList('~conversations', id, false);
-    if (__typename === 'Message' && conversationId !== undefined) {
-      state.set(
-        `places:${conversationId}`,
-        places(conversationId).filter((place) => place.id !== id),
-      );
-    }
+    if (entity.__typename === 'Conversation') setInList('~conversations', id, false);
+    if (entity.__typename === 'Message') removePlace(entity);
+  }
+
+  function removePlace({ id, conversationId = '' }: Entity): void {
+    const known = places(conversationId);
+    const others = known.filter((place) => place.id !== id);
+    if (others.length < known.length) state.set(`places:${conversationId}`, others);
   }
 
   function setInList(name: '~outbox' | '~conversations', key: string, isIn: boolean): void {

@@ -27,6 +27,7 @@ import {
   changesOf,
   changesOfAnswers,
   changesOfEvents,
+  createRandom,
   createTamperer,
   fieldsOf,
   fieldsOfType,
@@ -57,17 +58,6 @@ const PEOPLE = /^(Query\.node|Conversation\.(kind|counterpart)|User\.id|E2eeGrou
 const SHORT_MS = 18_000;
 const SEED = Number(process.env['SEED'] ?? (isExhaustive ? Math.floor(Math.random() * 2 ** 31) : 1));
 const ROUNDS_MAX = isExhaustive ? 400 : 1_000;
-
-/** Uniformly distributed numbers in [0, 1): mulberry32. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Device {
   name: string;
@@ -475,7 +465,18 @@ it('whatever answers a server changes, no device is deceived, and all continue a
   // Everything that devices can read is read once.
   const first = (await page(laptop, group)).at(-1) as EncryptedMessage;
   await send(laptop, group, newText(), first.id);
+  const readers = [laptop, benDevice];
+  for (const device of readers) await read(device, group);
   await edit(laptop, group);
+  for (const device of readers) await read(device, group);
+  // Devices that have opened the edit refuse what was there before.
+  tamperer.follow({ targets: [{ coordinate: 'TamperedMessages', change: 'older' }], probability: 1 });
+  for (let times = 0; times < 6; times++) for (const device of readers) await read(device, group);
+  tamperer.follow(undefined);
+  for (const { name } of readers) {
+    const isRefused = history.some((each) => each.startsWith(`${name} opens`) && each.includes('taken back an edit'));
+    expect(isRefused, name).toBe(true);
+  }
   await addExtra(group);
   await removeExtra(extra as never as Device);
   await send(laptop, group, newText());

@@ -124,6 +124,17 @@ export function changesOf(type: GraphQLOutputType): string[] {
   return isObjectType(named) || isInterfaceType(named) || isUnionType(named) ? common : [...common, 'garbage'];
 }
 
+/** Uniformly distributed numbers in [0, 1): mulberry32. */
+export function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let value = Math.imul(state ^ (state >>> 15), 1 | state);
+    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
+    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 /** What a proxy changes at the moment. */
 export interface Plan {
   /** A field such as `Device.certificate`, or an operation such as `E2eeGroup`, and the way in which it is changed. */
