@@ -148,6 +148,8 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
       const completeUntil = (asked ?? Date.now()) - POSITION_AGE;
       // After the events have been stored.
       queueMicrotask(() => void store.commit({ set: { [COMPLETE_KEY]: completeUntil } }));
+      // Those of which this tab has become the leader meanwhile, or which could not be fetched before.
+      if (type === 'CAUGHT_UP') void open();
     }
     const missed = events.filter(({ replayed, messageId }) => replayed && messageId);
     if (missed.length === 0) return;
