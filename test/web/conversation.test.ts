@@ -152,6 +152,32 @@ describe.skipIf(!browserFound)('a conversation in the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('renders messages that arrive at almost the same time together', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openDirect(ada, bob);
+    await send(bob, id, 'before');
+    const { page } = await openApp(browser, url, ada, id);
+    await page.evaluate(`
+      globalThis.renderings = 0;
+      new MutationObserver((changes) => {
+        if (changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.matches?.('article')))) renderings += 1;
+      }).observe(document.querySelector('[role=log]'), { childList: true, subtree: true });
+    `);
+    // While the page is busy, the messages wait.
+    const busy = page.evaluate('{ const end = performance.now() + 3_000; while (performance.now() < end); }');
+    await sendAll(
+      bob,
+      id,
+      Array.from({ length: 30 }, (_, at) => `burst ${at + 1}`),
+    );
+    await busy;
+    await rowWith(page, 'burst 30').waitFor();
+    expect(await rows(page).count()).toBe(31);
+    const renderings = await page.evaluate<number>('renderings');
+    expect(renderings).toBeGreaterThan(0);
+    expect(renderings).toBeLessThan(20);
+  });
+
   it('counts the limit in UTF-16, sends nothing that is too long, and keeps what was written when the tab crashes', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);

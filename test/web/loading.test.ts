@@ -96,7 +96,7 @@ describe.skipIf(!browserFound)('the parts of the web app that its first view doe
       .getByRole('navigation')
       .getByRole('link', { name: /a message that is read/ })
       .click();
-    await eventually('it is read', async () => (await page.getByTitle('1 unread').count()) === 0);
+    await eventually('it is read', async () => (await page.getByTitle(/unread message/).count()) === 0);
     await page.goBack();
     await send(bob, direct, 'another message');
     await page.getByRole('navigation').getByText('another message').waitFor();
@@ -104,6 +104,25 @@ describe.skipIf(!browserFound)('the parts of the web app that its first view doe
     const alerts = page.getByRole('status').getByRole('link');
     await alerts.filter({ hasText: 'another message' }).waitFor();
     expect(await alerts.filter({ hasText: 'a message that is read' }).count()).toBe(0);
+  });
+
+  it('set the number on the icon once a second at most, and to the last number', async () => {
+    const { page, bob, direct } = await open();
+    await page.addInitScript(() => {
+      const badges: { count: number; at: number }[] = [];
+      navigator.setAppBadge = async (count = 0) => void badges.push({ count, at: performance.now() });
+      Object.assign(window, { badges });
+    });
+    await page.reload();
+    const badges = () => page.evaluate<{ count: number; at: number }[]>('badges');
+    await eventually('the number is set', async () => (await badges()).length > 0);
+    for (let number = 1; number <= 10; number += 1) await send(bob, direct, `message ${number}`);
+    const unread = page.getByRole('navigation').getByTitle(/unread messages$/);
+    // There is another one from before.
+    await unread.getByText('11', { exact: true }).waitFor();
+    await eventually('it is the last number', async () => (await badges()).at(-1)?.count === 11);
+    const times = (await badges()).map(({ at }) => at);
+    for (const [index, at] of times.slice(1).entries()) expect(at - (times[index] ?? 0)).toBeGreaterThan(990);
   });
 
   it('show a call that has begun to ring before they are loaded', async () => {

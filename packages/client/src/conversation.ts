@@ -163,8 +163,11 @@ export function createConversation(id: string, context: ConversationContext): Co
 
   function messageRow(messageId: string): Row {
     const message = store.read<Message>(messageId) as Message;
-    const conversation = state.get<Entity>(id) as { othersReadSeq?: number; othersDeliveredSeq?: number } | undefined;
     const isOwn = message.sender != null && message.sender.id === store.ownId();
+    // Each new message changes the conversation: only messages that have a status depend on it.
+    const conversation = (isOwn ? state.get<Entity>(id) : undefined) as
+      | { othersReadSeq?: number; othersDeliveredSeq?: number }
+      | undefined;
     const { seq, text, createdAt } = message;
     const reached = (mark: number | null | undefined) => mark != null && seq <= mark;
     return {
@@ -184,7 +187,7 @@ export function createConversation(id: string, context: ConversationContext): Co
     };
   }
 
-  /** Returns the row of before if it is equal: each new message changes the conversation, on which all rows depend. */
+  /** Returns the row of before if it is equal: each new message changes the conversation, on which the viewer's rows depend. */
   function stable(compute: () => Row): () => Row {
     let row: Row | undefined;
     return () => {

@@ -1,6 +1,6 @@
 import type { Parley, Readable } from '@parley/client';
 import { PushStateDocument, type PushStateQuery, RemovePushDocument } from '../generated/screens/graphql.ts';
-import { showBadge } from './reading.ts';
+import { showBadge } from './badge.ts';
 import { forgetRegistered, REGISTERED_KEY, type Registered, readRegistered, writeRegistered } from './registered.ts';
 import { registerDevice, subscribe } from './subscription.ts';
 

@@ -1,5 +1,6 @@
 import type { Parley } from '@parley/client';
 import { notificationsOf } from '@parley/client/notifications';
+import { showBadge } from './badge.ts';
 
 /** The notification of a message: `data.path` of those of pushes, and `navigate` of those that the browser has shown itself. */
 type Shown = Notification & { data?: { path?: string } | null; navigate?: string };
@@ -37,9 +38,4 @@ async function closeRead(readSeqs: ReadonlyMap<string, number>): Promise<void> {
     const [, id = '', seq] = /^\/c\/([^/]+)\/(\d+)$/.exec(pathname) ?? [];
     if (Number(seq) <= (readSeqs.get(decodeURIComponent(id)) ?? 0)) notification.close();
   }
-}
-
-/** Shows a number on the icon of the app, where it is installed; 0 removes it. */
-export function showBadge(count: number): void {
-  void navigator.setAppBadge?.(count).catch(() => {});
 }

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { useFiles } from '../../files.ts';
 import { useText } from '../../locales/locale.tsx';
-import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { useParley, useSelected, useServerInfo } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
 import { useMedia } from '../../shell/media.ts';
 import { Notice } from '../../shell/notice.tsx';
@@ -33,8 +33,10 @@ interface Search {
 export function Chat() {
   const { app, pane } = useText();
   const { route, go } = useNavigation();
-  const { conversations, isLoaded } = useReadable(useParley().conversations);
+  const { conversations } = useParley();
+  const isEmpty = useSelected(conversations, (list) => list.isLoaded && list.conversations.length === 0);
   const [search, setSearch] = useState<Search>();
+  const scope = useSelected(conversations, (list) => list.conversations.find(({ id }) => id === search?.scopeId));
   const [isInboxOpen, setInboxOpen] = useState(false);
   const [hits, setHits] = useState<readonly Hit[]>([]);
   const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys' | 'missed'>();
@@ -83,7 +85,7 @@ export function Chat() {
           {search ? (
             <Suspense fallback={<p role="status" aria-label={app.loading} />}>
               <SearchPanel
-                scope={conversations.find((each) => each.id === search.scopeId)}
+                scope={scope}
                 onLeaveScope={() => setSearch({ ...search, scopeId: undefined })}
                 onHits={setHits}
                 onClose={() => setSearch(undefined)}
@@ -100,7 +102,7 @@ export function Chat() {
         <div className={styles.main}>
           {id !== undefined ? (
             <MessagePane key={id} id={id} />
-          ) : isLoaded && conversations.length === 0 ? (
+          ) : isEmpty ? (
             <Suspense>
               <Start onFind={context.openPeople} />
             </Suspense>

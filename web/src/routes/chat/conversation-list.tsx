@@ -1,9 +1,9 @@
 import type { Conversation } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
-import { type KeyboardEvent, lazy, Suspense, useLayoutEffect } from 'react';
+import { type KeyboardEvent, lazy, memo, Suspense, useLayoutEffect } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { noInbox, noLevel, useNotifications } from '../../notifications.ts';
-import { useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
+import { usePaced, useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -25,7 +25,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const { app, list } = useText();
   const parley = useParley();
   const user = useViewer()?.user;
-  const { conversations, hasMore, isLoaded } = useReadable(parley.conversations);
+  const { conversations, hasMore, isLoaded } = usePaced(parley.conversations);
   const { openSearch, openPeople } = useChat();
   const hasStatuses = useStatuses('later') !== undefined;
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
@@ -38,6 +38,8 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
     const isLost = document.activeElement === document.body && focused !== document.body;
     if (isLost) (focused as HTMLElement | null)?.focus({ preventScroll: true });
   });
+  // Times of other days are written differently.
+  const day = new Date().toDateString();
   return (
     <nav className={styles.list} aria-label={list.title}>
       <header className={styles.header}>
@@ -62,7 +64,12 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
           <ul onKeyDown={moveFocus}>
             {conversations.map((conversation) => (
               <li key={conversation.id}>
-                <Entry conversation={conversation} isCurrent={conversation.id === currentId} viewerId={user?.id} />
+                <Entry
+                  conversation={conversation}
+                  isCurrent={conversation.id === currentId}
+                  viewerId={user?.id}
+                  day={day}
+                />
               </li>
             ))}
           </ul>
@@ -118,7 +125,8 @@ export function moveFocus(event: KeyboardEvent<HTMLElement>): void {
   next.focus();
 }
 
-function Entry({
+/** One conversation. It is rendered again only if something about it has changed, or on the next day. */
+const Entry = memo(function Entry({
   conversation,
   isCurrent,
   viewerId,
@@ -126,6 +134,7 @@ function Entry({
   conversation: Conversation;
   isCurrent: boolean;
   viewerId: string | undefined;
+  day: string;
 }) {
   const text = useText();
   const times = useTimes();
@@ -215,7 +224,7 @@ function Entry({
       </span>
     </Link>
   );
-}
+});
 
 function Placeholders({ label }: { label: string }) {
   return (

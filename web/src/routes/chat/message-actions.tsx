@@ -1,5 +1,4 @@
 import type { Conversation, Message } from '@parley/client';
-import { pinsOf } from '@parley/client/pins';
 import { type ReactNode, useEffect, useState } from 'react';
 import { quickEmojis } from '../../emoji/recent.ts';
 import { useText } from '../../locales/locale.tsx';
@@ -70,6 +69,7 @@ export function useActions(message: Message, isOwn: boolean, { kind, ...may }: P
   if (may.viewerCanPin && !isDeleted) {
     const toggle = async () => {
       try {
+        const { pinsOf } = await import('@parley/client/pins');
         await pinsOf(parley).set(actions.handle.id, message.id, !isPinned);
       } catch (error) {
         toast((error as Error).message);

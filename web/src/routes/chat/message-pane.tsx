@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { useHasCalls } from '../../calls.ts';
 import { useText } from '../../locales/locale.tsx';
 import { type PaneActions, PaneContext } from '../../pane.ts';
-import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { usePaced, useParley, useServerInfo } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { IconButton } from '../../shell/button.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
@@ -17,7 +17,6 @@ import { Composer, type ComposerMode } from './composer.tsx';
 import styles from './message-pane.module.css';
 import { MissedNotice } from './missed-notice.tsx';
 import { isShown, nameOf, pictureOf, presenceOf } from './names.ts';
-import { Pins } from './pins.tsx';
 import { Timeline } from './timeline.tsx';
 
 const CallButtons = lazy(() => import('../call/call-buttons.tsx'));
@@ -31,6 +30,7 @@ const Lock = lazy(() => import('../sealed/lock.tsx'));
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
 const MessageNotified = lazy(() => import('./message-notified.tsx'));
+const Pins = lazy(() => import('./pins.tsx'));
 const ReportDialog = lazy(() => import('../report/report-dialog.tsx'));
 const VerifiedBadge = lazy(() => import('../encryption/verified-badge.tsx'));
 const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
@@ -45,7 +45,7 @@ export function MessagePane({ id }: { id: string }) {
   const parley = useParley();
   const closePanel = () => setPanel(undefined);
   const handle = useMemo(() => parley.conversation(id), [parley, id]);
-  const view = useReadable(handle);
+  const view = usePaced(handle);
   const toast = useToast();
   const [mode, setMode] = useState<ComposerMode>();
   const [deleting, setDeleting] = useState<Message>();
@@ -116,7 +116,9 @@ export function MessagePane({ id }: { id: string }) {
             onPanel={(name) => setPanel(name === panel?.name ? undefined : { name })}
           />
           <MissedNotice conversationId={id} />
-          <Pins conversationId={id} onJump={actions.jump} />
+          <Suspense>
+            <Pins conversationId={id} onJump={actions.jump} />
+          </Suspense>
           <Timeline handle={handle} view={view} conversation={conversation} marks={marks} jump={jump} />
           <Suspense fallback={<div className={styles.closed} />}>
             {conversation.viewerCanSend ? (

@@ -9,7 +9,7 @@ import { previewOf } from './names.ts';
 import styles from './pins.module.css';
 
 /** The pinned messages of a conversation: the last one, and a list of all of them. */
-export function Pins({ conversationId, onJump }: { conversationId: string; onJump(seq: number): void }) {
+export default function Pins({ conversationId, onJump }: { conversationId: string; onJump(seq: number): void }) {
   const parley = useParley();
   const pinned = useReadable(pinsOf(parley).of(conversationId));
   const isLive = useReadable(parley.connection).status === 'live';

@@ -3,6 +3,7 @@ import {
   Fragment,
   type KeyboardEvent,
   lazy,
+  type ReactNode,
   type RefObject,
   Suspense,
   useEffect,
@@ -96,6 +97,8 @@ export function Timeline({
   const unseen = useUnseen(rows, isAtEnd && !hasLater);
   const [target, setTarget] = useState<Target>();
   const permissions = usePermissions(conversation);
+  // The lines between days name today and yesterday.
+  const day = new Date().toDateString();
   useReadMarks(scroller, handle, visible);
   const logId = useId();
   const hasRail = conversation.latestSeq >= RAIL_MESSAGES && !isPending;
@@ -110,13 +113,20 @@ export function Timeline({
     position.current = element.scrollTop;
     height.current = element.clientHeight;
   };
-  // The viewer has scrolled since then, and the event comes only with the next frame: without this, the change of the rows
-  // that is being rendered would undo it.
-  if (scroller.current && anchor.current !== undefined && scroller.current.scrollTop !== position.current) {
-    setAnchor(scroller.current);
-  }
+  const moved = useRef(() => {});
+  moved.current = () => {
+    const element = scroller.current;
+    if (element && anchor.current !== undefined && element.scrollTop !== position.current) setAnchor(element);
+  };
+  // If the viewer has scrolled, the event comes only with the next frame: without this, a change of the rows would undo it. Before
+  // anything is rendered, reading the position forces no layout.
+  useEffect(() => handle.subscribe(() => moved.current()), [handle]);
 
-  const keepPlace = () => {
+  /** The last row that was rendered. It is close to the end of the rows if others were added after it. */
+  const lastKey = useRef<string>(undefined);
+  const isAddition = visible.rows.findLast(({ key }) => key === lastKey.current) !== undefined;
+  /** @param isRendered whether the rows have just been rendered, so that reading positions forces a layout. */
+  const keepPlace = (isRendered: boolean) => {
     const element = scroller.current;
     if (!element) return;
     if (target && !target.isReached) {
@@ -140,8 +150,11 @@ export function Timeline({
       if (divider) element.scrollTop = divider.offsetTop - element.clientHeight / 4;
       else element.scrollTop = element.scrollHeight;
       setAnchor(element);
-    } else if (anchor.current === 'end') element.scrollTop = element.scrollHeight;
-    else {
+    } else if (anchor.current === 'end') {
+      // After an addition, the observer below does it when the layout is known, before it is painted.
+      if (isRendered && isAddition) return;
+      element.scrollTop = element.scrollHeight;
+    } else {
       const row = rowOf(element, anchor.current.key);
       const drift = row === null ? 0 : topOf(element, row) - anchor.current.top;
       if (drift !== 0) element.scrollTop += drift;
@@ -149,7 +162,10 @@ export function Timeline({
     position.current = element.scrollTop;
     height.current = element.clientHeight;
   };
-  useLayoutEffect(keepPlace, [visible, firstUnread, target]);
+  useLayoutEffect(() => {
+    keepPlace(true);
+    lastKey.current = visible.rows.at(-1)?.key;
+  }, [visible, firstUnread, target]);
 
   const show = async (seq: number, isPlace: boolean) => {
     await handle.showAround(seq);
@@ -169,8 +185,8 @@ export function Timeline({
   }, [target]);
 
   const content = useRef<HTMLDivElement>(null);
-  const resized = useRef(keepPlace);
-  resized.current = keepPlace;
+  const resized = useRef(() => {});
+  resized.current = () => keepPlace(false);
   useEffect(() => {
     // Pictures and fonts change heights after the layout. It is observed only once, because each beginning counts as a change.
     const observer = new ResizeObserver(() => resized.current());
@@ -206,7 +222,7 @@ export function Timeline({
     setShown(undefined);
     anchor.current = 'end';
     setAtEnd(true);
-    keepPlace();
+    keepPlace(false);
   };
 
   // One's own message is shown wherever the viewer was. It is not in the rows while there are later ones that are not loaded.
@@ -222,7 +238,7 @@ export function Timeline({
     // Where all rows are visible, nothing can be scrolled to load the next ones. Nor is there a further event if the viewer
     // has reached the edge while others were being loaded.
     if (hasLater && isNearEnd(element)) void handle.loadLater();
-    else if (hasEarlier && visible.start === 0 && element.scrollTop < EDGE_PX) void handle.loadEarlier();
+    else if (hasEarlier && visible.start === 0 && position.current < EDGE_PX) void handle.loadEarlier();
   }, [handle, visible, hasEarlier, hasLater, isLoading, error]);
 
   return (
@@ -245,30 +261,39 @@ export function Timeline({
           {!isPending && !hasEarlier && visible.start === 0 && <p className={styles.beginning}>{pane.beginning}</p>}
           {visible.rows.map((row, index) => {
             const before = index === 0 ? rows[visible.start - 1] : visible.rows[index - 1];
-            const startsDay = !before || !isSameDay(before.createdAt, row.createdAt);
             const isDivider = row.key === firstUnread;
-            return (
-              <Fragment key={row.key}>
-                {startsDay && (
-                  <h2 className={styles.day}>
-                    <span>{times.day(row.createdAt)}</span>
-                  </h2>
-                )}
-                {isDivider && (
-                  <p className={styles.divider} data-divider="">
-                    <span>{pane.unread}</span>
-                  </p>
-                )}
-                <MessageRow
-                  row={row}
-                  viewer={viewer}
-                  permissions={permissions}
-                  isTarget={target?.isReached === true && !target.isPlace && target.key === row.key}
-                  isExposed={isPlain(row) && (row.message?.seq ?? 0) > sealedSeq}
-                  isTabStop={index === visible.rows.length - 1}
-                  startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
-                />
-              </Fragment>
+            const isTarget = target?.isReached === true && !target.isPlace && target.key === row.key;
+            const isExposed = isPlain(row) && (row.message?.seq ?? 0) > sealedSeq;
+            const isTabStop = index === visible.rows.length - 1;
+            return elementOf(
+              row,
+              [before, isDivider, isTarget, isExposed, isTabStop, viewer, permissions, times, day],
+              () => {
+                const startsDay = !before || !isSameDay(before.createdAt, row.createdAt);
+                return (
+                  <Fragment key={row.key}>
+                    {startsDay && (
+                      <h2 className={styles.day}>
+                        <span>{times.day(row.createdAt)}</span>
+                      </h2>
+                    )}
+                    {isDivider && (
+                      <p className={styles.divider} data-divider="">
+                        <span>{pane.unread}</span>
+                      </p>
+                    )}
+                    <MessageRow
+                      row={row}
+                      viewer={viewer}
+                      permissions={permissions}
+                      isTarget={isTarget}
+                      isExposed={isExposed}
+                      isTabStop={isTabStop}
+                      startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
+                    />
+                  </Fragment>
+                );
+              },
             );
           })}
         </div>
@@ -342,6 +367,19 @@ function Typing({ names }: { names: string[] }) {
       )}
     </div>
   );
+}
+
+/** The elements of rows, with the values from which they were made. */
+const elements = new WeakMap<Row, { values: readonly unknown[]; element: ReactNode }>();
+
+/** The same element as before if nothing has changed: then nothing below it is compared, however many rows there are. */
+function elementOf(row: Row, values: readonly unknown[], make: () => ReactNode): ReactNode {
+  let known = elements.get(row);
+  if (!known || known.values.some((value, index) => value !== values[index])) {
+    known = { values, element: make() };
+    elements.set(row, known);
+  }
+  return known.element;
 }
 
 /** Whether a message of a user is shown that is not encrypted. */
