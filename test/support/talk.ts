@@ -122,3 +122,12 @@ export async function insertGroups(db: Db, count: number, userIds: readonly stri
     SELECT id, user_id FROM unnest(${ids}::uuid[]) AS id CROSS JOIN unnest(${userIds}::uuid[]) AS user_id`;
   return ids;
 }
+
+/** Inserts messages `message <seq>` of a user (row ids) at the end of a conversation directly, up to a `seq`. Nobody is notified of them. */
+export async function insertMessages(db: Db, conversationId: string, senderId: string, toSeq: number): Promise<void> {
+  await db.$executeRaw`
+    INSERT INTO messages (id, conversation_id, seq, sender_id, text)
+    SELECT gen_random_uuid(), id, seq, ${senderId}::uuid, 'message ' || seq
+    FROM conversations, generate_series(latest_seq + 1, ${toSeq}::int) AS seq WHERE id = ${conversationId}::uuid`;
+  await db.$executeRaw`UPDATE conversations SET latest_seq = ${toSeq}::int WHERE id = ${conversationId}::uuid`;
+}
