@@ -311,6 +311,7 @@ export function createEncryption(parley: Parley): Encryption {
           changed: changed.filter((each) => each !== userId),
         }));
       }),
+    settled: () => inOrder(async () => {}),
     forgetKeys: () =>
       withKeys(async (of, opened) => {
         await eraseKeys(of, opened);

@@ -75,6 +75,8 @@ export interface Encryption {
   verify(userId: string, isVerified: boolean): Promise<void>;
   /** Accepts the changed identity of a user. */
   accept(userId: string, identityKey: Uint8Array): Promise<void>;
+  /** Resolves when what the user has begun so far, such as accepting an identity, is done. */
+  settled(): Promise<void>;
   /** Deletes the keys of this browser, so that they can be recovered or set up again. */
   forgetKeys(): Promise<void>;
   /** Removes another device of the user. */

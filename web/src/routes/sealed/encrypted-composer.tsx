@@ -72,7 +72,9 @@ function Blocked({ conversation: { id, counterpart } }: { conversation: Conversa
       )}
       <Button
         kind="quiet"
-        onClick={() => {
+        onClick={async () => {
+          // A change that the user has accepted may still be being stored: the messages would be blocked by it again.
+          await encryption?.settled();
           for (const { clientMessageId } of failed) void outbox.retry(clientMessageId);
         }}
       >
