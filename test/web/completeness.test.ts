@@ -89,7 +89,7 @@ describe.skipIf(!browserFound)('what the web app shows of changes that it missed
     await panel.getByRole('button', { name: 'Send 20 messages here' }).click();
     for (let number = 1; number <= 10; number += 1) await send(bob, id, `from the other side ${number}`);
     await panel
-      .getByText(/^[2-9] cut connections, [1-9]\d* lost responses, [1-9]\d* expired tokens$/)
+      .getByText(/^[2-9] cut connections, [1-9]\d* lost responses, [1-9]\d* expired tokens, 0 freezes$/)
       .waitFor({ timeout: 30_000 });
     const query = 'query ($id: ID!) { conversation(id: $id) { messages(last: 50) { nodes { text } } } }';
     const texts = async (): Promise<string[]> =>
@@ -101,6 +101,38 @@ describe.skipIf(!browserFound)('what the web app shows of changes that it missed
       const [, count] = /(\d+) comparisons/.exec((await panel.textContent()) ?? '') ?? [];
       return Number(count) >= before + 2;
     });
+    await panel.getByText('0 gaps', { exact: true }).waitFor();
+    await panel.getByText('0 duplicates', { exact: true }).waitFor();
+  });
+
+  it('lets another tab take over while one is frozen, and misses nothing afterwards', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openDirect(ada, bob);
+    await send(bob, id, 'before');
+    const { page } = await openApp(browser, url, ada, id);
+    await page.goto(`${url}c/${encodeURIComponent(id)}?chaos`);
+    const panel = page.getByRole('region', { name: 'Chaos' });
+    await panel.getByRole('button', { name: 'Pause the failures' }).click();
+    await panel.getByText('live').waitFor();
+    const other = await page.context().newPage();
+    await other.goto(`${url}c/${encodeURIComponent(id)}`);
+    await rowWith(other, 'before').waitFor();
+    await page.evaluate(`
+      globalThis.longestBreak = 0;
+      let last = performance.now();
+      setInterval(() => {
+        const now = performance.now();
+        longestBreak = Math.max(longestBreak, now - last);
+        last = now;
+      }, 50);
+    `);
+    await panel.getByRole('button', { name: 'Freeze this tab for 5 seconds' }).click();
+    // The tab that has the connection does not run.
+    await send(bob, id, 'sent while it is frozen');
+    await rowWith(other, 'sent while it is frozen').waitFor();
+    await panel.getByText(/, 1 freezes$/).waitFor();
+    await rowWith(page, 'sent while it is frozen').waitFor();
+    await eventually('it was frozen', async () => (await page.evaluate<number>('longestBreak')) >= 4_900);
     await panel.getByText('0 gaps', { exact: true }).waitFor();
     await panel.getByText('0 duplicates', { exact: true }).waitFor();
   });

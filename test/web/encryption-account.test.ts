@@ -72,6 +72,10 @@ describe.skipIf(!browserFound)('the encryption of an account in the web app', ()
     await dialog(page, 'Set up encryption').getByRole('button', { name: 'Continue' }).click();
     const words = await shownWords(page);
     for (const word of words) expect(word).toMatch(/^[a-z]{3,8}$/);
+    const shown = dialog(page, 'Your recovery key');
+    await shown.getByText('Step 2 of 3').waitFor();
+    await shown.getByRole('button', { name: 'I have saved it' }).click();
+    await dialog(page, 'Check your recovery key').getByText('Step 3 of 3').waitFor();
     await page.reload();
     await page.getByRole('status').getByRole('button', { name: 'Save it now' }).click();
     expect(await shownWords(page)).toEqual(words);

@@ -105,6 +105,7 @@ describe.skipIf(!browserFound)('groups and people in the web app', () => {
     const panel = page.getByRole('complementary', { name: 'Profile' });
     await panel.getByRole('button', { name: 'Add to contacts' }).click();
     await panel.getByRole('button', { name: 'Remove from contacts' }).waitFor();
+    expect(await panel.getByRole('button', { name: 'Send a message' }).count()).toBe(0);
     await page.getByRole('button', { name: 'New conversation' }).click();
     await page
       .getByRole('dialog')
@@ -120,6 +121,13 @@ describe.skipIf(!browserFound)('groups and people in the web app', () => {
     await page.goto(`${url}c/${encodeURIComponent(id)}`);
     await write(page, 'Hello again');
     await rowWith(page, 'Hello again').getByText('Sent', { exact: true }).waitFor();
+    // In a group, the profile leads to the direct conversation.
+    const group = await createGroup(bob, [ada]);
+    await send(bob, group, 'Hi all');
+    await page.goto(`${url}c/${encodeURIComponent(group)}`);
+    await rowWith(page, 'Hi all').getByRole('button', { name: bob.username }).first().click();
+    await panel.getByRole('button', { name: 'Send a message' }).click();
+    await page.waitForURL(`${url}c/${encodeURIComponent(id)}`);
     expect(errors).toEqual([]);
   });
 

@@ -68,6 +68,18 @@ describe.skipIf(!browserFound)('search and summaries in the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('shows results without the marks of formats, and still highlights what matches', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openDirect(ada, bob);
+    await send(bob, id, '**Decision:** the `ferry` leaves at *nine*, see [the plan](https://example.com/plan)');
+    const { page } = await openApp(browser, url, ada, id);
+    await page.getByRole('button', { name: 'Search messages' }).click();
+    await page.getByRole('searchbox', { name: 'Search messages' }).fill('ferry decision');
+    const result = page.getByRole('region', { name: 'Search' }).getByRole('listitem');
+    await result.getByText('Decision: the ferry leaves at nine').waitFor();
+    expect(await result.locator('mark').allTextContents()).toEqual(['Decision', 'ferry']);
+  });
+
   it('searches in one conversation, and shows one pane at a time on a phone', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);

@@ -1,4 +1,7 @@
-export type Fault = 'cut' | 'lost' | 'expired';
+/** For how long a tab is frozen, in milliseconds: longer than the other tabs wait until they replace it. */
+export const FREEZE_MS = 5_000;
+
+export type Fault = 'cut' | 'lost' | 'expired' | 'frozen';
 
 /** Causes the failures that networks and servers cause. */
 export interface Faults {
@@ -9,7 +12,7 @@ export interface Faults {
 
 /** Replaces the WebSocket and `fetch` of the page. Call it before a client is created. */
 export function installFaults(): Faults {
-  const counts = { cut: 0, lost: 0, expired: 0 };
+  const counts = { cut: 0, lost: 0, expired: 0, frozen: 0 };
   const sockets = new Set<FaultySocket>();
   let isNextLost = false;
   let isNextExpired = false;
@@ -61,6 +64,12 @@ export function installFaults(): Faults {
       if (fault === 'expired') {
         isNextExpired = true;
         cut(4403);
+      }
+      if (fault === 'frozen') {
+        counts.frozen += 1;
+        const end = performance.now() + FREEZE_MS;
+        // Nothing else runs in this tab meanwhile, and it answers no other tab.
+        while (performance.now() < end);
       }
     },
   };

@@ -6,7 +6,7 @@ import { LatestMessagesDocument } from '../generated/screens/graphql.ts';
 import { useReadable } from '../parley.ts';
 import { Button } from '../shell/button.tsx';
 import { compare } from './compare.ts';
-import type { Fault, Faults } from './faults.ts';
+import { type Fault, type Faults, FREEZE_MS } from './faults.ts';
 import styles from './panel.module.css';
 
 /** How often something fails, and how often the messages are compared with those of the server, in milliseconds. */
@@ -28,7 +28,8 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
   const waiting = useReadable(parley.outbox).length;
   const [prefix] = useState(() => `chaos ${Date.now().toString(36)} `);
   const [isRunning, setRunning] = useState(true);
-  const [counts, setCounts] = useState({ gaps: 0, duplicates: 0, comparisons: 0, cut: 0, lost: 0, expired: 0 });
+  const [counts, setCounts] = useState({ gaps: 0, duplicates: 0, comparisons: 0, ...faults.counts });
+  const [isFrozen, setFrozen] = useState(false);
   const sent = useRef(0);
   useEffect(() => {
     if (!isRunning) return;
@@ -72,6 +73,14 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
       void parley.conversation(id).send(`${prefix}${sent.current}`);
     }
   };
+  const freeze = () => {
+    setFrozen(true);
+    // After the button has been painted as busy.
+    setTimeout(() => {
+      faults.cause('frozen');
+      setFrozen(false);
+    }, 100);
+  };
   return (
     <section className={styles.panel} aria-label="Chaos" dir="ltr" lang="en">
       <p>
@@ -79,7 +88,8 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
         <strong data-bad={counts.duplicates > 0 ? '' : undefined}>{counts.duplicates} duplicates</strong>
       </p>
       <p>
-        {counts.cut} cut connections, {counts.lost} lost responses, {counts.expired} expired tokens
+        {counts.cut} cut connections, {counts.lost} lost responses, {counts.expired} expired tokens, {counts.frozen}{' '}
+        freezes
       </p>
       <p>
         {counts.comparisons} comparisons with the server. {status}, {waiting} waiting to be sent.
@@ -88,6 +98,9 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
       </p>
       <div>
         <Button onClick={send}>Send {SENT} messages here</Button>
+        <Button onClick={freeze} busy={isFrozen}>
+          Freeze this tab for {FREEZE_MS / 1_000} seconds
+        </Button>
         <Button kind="quiet" onClick={() => setRunning(!isRunning)}>
           {isRunning ? 'Pause the failures' : 'Continue'}
         </Button>

@@ -24,7 +24,19 @@ export function useRecoveryKey(encryption: Encryption, isKeyPending: boolean): r
 }
 
 /** Shows the recovery key. */
-export function Words({ words, isFirst, onNext }: { words: readonly string[]; isFirst: boolean; onNext(): void }) {
+export function Words({
+  words,
+  isFirst,
+  isSetUp,
+  onNext,
+}: {
+  words: readonly string[];
+  /** Whether the dialog has shown nothing before. */
+  isFirst: boolean;
+  /** Whether it is the second step of the set-up. */
+  isSetUp: boolean;
+  onNext(): void;
+}) {
   const { encryption: text } = useScreenText();
   const toast = useToast();
   const username = useViewer()?.user.username ?? '';
@@ -48,7 +60,7 @@ export function Words({ words, isFirst, onNext }: { words: readonly string[]; is
   };
   return (
     <Step isFirst={isFirst}>
-      {!isFirst && <p className={styles.count}>{text.stepOf(2, 3)}</p>}
+      {isSetUp && <p className={styles.count}>{text.stepOf(2, 3)}</p>}
       <p>{text.keyText}</p>
       <div className={styles.sheet}>
         <p className={styles.printed}>
@@ -89,10 +101,13 @@ function twoOf(count: number): [number, number] {
 export function Check({
   encryption,
   words,
+  isSetUp,
   onBack,
 }: {
   encryption: Encryption;
   words: readonly string[];
+  /** Whether it is the last step of the set-up. */
+  isSetUp: boolean;
   onBack(): void;
 }) {
   const { encryption: text } = useScreenText();
@@ -113,6 +128,7 @@ export function Check({
   };
   return (
     <Step>
+      {isSetUp && <p className={styles.count}>{text.stepOf(3, 3)}</p>}
       <p>{text.checkText}</p>
       <form ref={form} className={styles.form} onSubmit={submit} noValidate>
         {places.map((place) => (

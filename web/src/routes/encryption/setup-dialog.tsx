@@ -22,6 +22,8 @@ export function SetupDialog({ encryption, isRecovering = false }: { encryption: 
   /** Whether the dialog has shown another step before. */
   const [hasBegun, setBegun] = useState(false);
   const isFirst = !hasBegun;
+  /** Whether the dialog has begun with the explanation, which is the first of three steps. */
+  const [isSetUp, setSetUp] = useState(false);
   const close = () => encryption.closeDialog();
   const after = (work: () => void) => {
     setBegun(true);
@@ -34,11 +36,23 @@ export function SetupDialog({ encryption, isRecovering = false }: { encryption: 
       return isChecking
         ? [
             text.checkTitle,
-            <Check key="check" encryption={encryption} words={words} onBack={() => setChecking(false)} />,
+            <Check
+              key="check"
+              encryption={encryption}
+              words={words}
+              isSetUp={isSetUp}
+              onBack={() => setChecking(false)}
+            />,
           ]
         : [
             text.keyTitle,
-            <Words key="words" words={words} isFirst={isFirst} onNext={() => after(() => setChecking(true))} />,
+            <Words
+              key="words"
+              words={words}
+              isFirst={isFirst}
+              isSetUp={isSetUp}
+              onNext={() => after(() => setChecking(true))}
+            />,
           ];
     }
     if (status === 'ready' && isEntering) {
@@ -64,7 +78,12 @@ export function SetupDialog({ encryption, isRecovering = false }: { encryption: 
     if (status === 'notSetUp') {
       return [
         text.setUpTitle,
-        <Explanation key="explanation" encryption={encryption} onNext={() => setBegun(true)} onClose={close} />,
+        <Explanation
+          key="explanation"
+          encryption={encryption}
+          onNext={() => after(() => setSetUp(true))}
+          onClose={close}
+        />,
       ];
     }
     return [text.title, <Text key={status} text={text.statuses[status]} />];

@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { useReadyEncryption } from '../../encryption/ready.ts';
 import { ProfileDocument, type ProfileQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
+import { usePane } from '../../pane.ts';
 import { useParley, useViewer } from '../../parley.ts';
 import { Action } from '../../shell/action.tsx';
 import { Avatar } from '../../shell/avatar.tsx';
@@ -37,6 +38,8 @@ export default function UserPanel({
   const people = peopleOf(parley);
   const task = useTask();
   const { go } = useNavigation();
+  // In their direct conversation, the field for messages is on the same page.
+  const isOpen = usePane().handle.value.conversation?.counterpart?.id === id;
   const isViewer = useViewer()?.user.id === id;
   const [user, setUser] = useState<Profile | null>();
   const [isBlocking, setBlocking] = useState(false);
@@ -75,19 +78,21 @@ export default function UserPanel({
           )}
           {!isViewer && user.deletedAt === null && (
             <ul className={styles.actions}>
-              <li>
-                <Action
-                  icon="message"
-                  label={group.write}
-                  onClick={() =>
-                    void task.run(async () => {
-                      const { id: conversationId } = await parley.openDirect(id);
-                      onClose();
-                      go({ name: 'conversation', id: conversationId });
-                    })
-                  }
-                />
-              </li>
+              {!isOpen && (
+                <li>
+                  <Action
+                    icon="message"
+                    label={group.write}
+                    onClick={() =>
+                      void task.run(async () => {
+                        const { id: conversationId } = await parley.openDirect(id);
+                        onClose();
+                        go({ name: 'conversation', id: conversationId });
+                      })
+                    }
+                  />
+                </li>
+              )}
               {children}
               {encryption && (
                 <li>

@@ -10,6 +10,7 @@ import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { useTimes } from '../../shell/time.ts';
 import type { Hit as FoundMessage } from '../chat/chat-context.ts';
+import { plainText } from '../chat/message-text.tsx';
 import { nameOf } from '../chat/names.ts';
 import type { FoundHit } from './found-hit.ts';
 import styles from './search-panel.module.css';
@@ -170,19 +171,31 @@ function Result({ hit: { node, plainSnippet }, isScoped }: { hit: FoundHit; isSc
   );
 }
 
-/** The parts of a snippet that match the query, and those between them. */
+/** They enclose matches while the marks of formats are removed. Texts in snippets contain no control characters. */
+const START = '\u0002';
+const END = '\u0003';
+
+/** The parts of a snippet, without the marks of formats, that match the query, and those between them. */
 function partsOf({ text, matches }: FoundHit['plainSnippet']) {
-  const parts: { text: string; isMatch: boolean; at: number }[] = [];
+  let marked = '';
   let end = 0;
-  const add = (to: number, isMatch: boolean) => {
-    if (to > end) parts.push({ text: text.slice(end, to), isMatch, at: end });
-    end = Math.max(end, to);
-  };
   for (const match of matches) {
-    add(match.start, false);
-    add(match.end, true);
+    const start = Math.max(match.start, end);
+    if (match.end <= start) continue;
+    marked += `${text.slice(end, start)}${START}${text.slice(start, match.end)}${END}`;
+    end = match.end;
   }
-  add(text.length, false);
+  const parts: { text: string; isMatch: boolean; at: number }[] = [];
+  const add = (part: string, isMatch: boolean) => {
+    if (part !== '') parts.push({ text: part, isMatch, at: parts.length });
+  };
+  const [before = '', ...rest] = plainText(marked + text.slice(end)).split(START);
+  add(before, false);
+  for (const each of rest) {
+    const [match = '', ...after] = each.split(END);
+    add(match, true);
+    add(after.join(''), false);
+  }
   return parts;
 }
 
