@@ -68,11 +68,26 @@ describe.skipIf(!browserFound)('reports in the web app', () => {
     await card.getByText('Harassment or bullying').waitFor();
     await card.getByText('This is not the first time').waitFor();
     await card.getByText(/as it was on this server/).waitFor();
+    // Resolving a report suspends nobody: that is another button.
+    const suspendedAt = async (): Promise<string | null> =>
+      (await chief.ask('query ($id: ID!) { user(id: $id) { suspendedAt } }', { id: eve.id })).user.suspendedAt;
+    await card.getByRole('button', { name: `Suspend ${eve.username}` }).click();
+    await page
+      .getByRole('dialog', { name: `Suspend ${eve.username}?` })
+      .getByRole('button', { name: 'Suspend' })
+      .click();
+    await card.getByText(/^Suspended on/).waitFor();
+    expect(await suspendedAt()).not.toBeNull();
+    expect(await violations(page)).toEqual([]);
+    if (process.env['SHOTS']) await page.screenshot({ path: `${process.env['SHOTS']}/suspended.png` });
+    await card.getByRole('button', { name: `End the suspension of ${eve.username}` }).click();
+    await card.getByRole('button', { name: `Suspend ${eve.username}` }).waitFor();
+    expect(await suspendedAt()).toBeNull();
     await card.getByRole('button', { name: 'Mark as resolved' }).click();
     await card.waitFor({ state: 'detached' });
     await page.getByRole('radio', { name: 'Resolved' }).check();
     await card.getByText(new RegExp(`^Resolved by ${chief.username}`)).waitFor();
-    expect(await card.getByRole('button').count()).toBe(0);
+    expect(await card.getByRole('button', { name: 'Mark as resolved' }).count()).toBe(0);
     expect(errors).toEqual([]);
   });
 

@@ -330,6 +330,13 @@ export const de: FullText = {
     byDeleted: 'Gemeldet von jemandem, dessen Konto gelöscht ist',
     dismiss: 'Abweisen',
     actionTaken: 'Als erledigt markieren',
+    suspend: (name) => `${name} sperren`,
+    suspendTitle: (name) => `${name} sperren?`,
+    suspendText:
+      'Diese Person wird überall abgemeldet. Bis du die Sperre aufhebst, kann sie sich nicht anmelden, und niemand kann ihr schreiben.',
+    suspendAction: 'Sperren',
+    unsuspend: (name) => `Sperre von ${name} aufheben`,
+    suspended: (when) => `Gesperrt am ${when}`,
     decided: (decision, who, when) => `${decision} von ${who} am ${when}`,
     resolutions: { DISMISSED: 'Abgewiesen', ACTION_TAKEN: 'Erledigt' },
     otherDecision: 'Entschieden',

@@ -390,6 +390,18 @@ export type SummaryHighlightKind =
   | 'TASK'
   | '%future added value';
 
+/** The input of the mutation `suspendUser`. */
+export type SuspendUserInput = {
+  /** The user to suspend. */
+  userId: string;
+};
+
+/** The input of the mutation `unsuspendUser`. */
+export type UnsuspendUserInput = {
+  /** The suspended user. */
+  userId: string;
+};
+
 /** The input of the mutation `updateGroup`. */
 export type UpdateGroupInput = {
   /** The group to change. */
@@ -721,7 +733,21 @@ export type ReportsQueryVariables = Exact<{
 }>;
 
 
-export type ReportsQuery = { reports: { pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, reason: ReportReason, comment: string | null, createdAt: string, resolution: ReportResolution | null, resolvedAt: string | null, resolvedBy: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, reporter: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, target: { __typename: 'ReportedMessage', text: string | null, earlierTexts: Array<string>, proof: ReportProof, sentAt: string, editedAt: string | null, deletedAt: string | null, files: Array<{ name: string, contentType: string }>, sender: { id: string, username: string, displayName: string, avatarUrl: string | null } | null } }> } | null };
+export type ReportsQuery = { reports: { pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, reason: ReportReason, comment: string | null, createdAt: string, resolution: ReportResolution | null, resolvedAt: string | null, resolvedBy: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, reporter: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, target: { __typename: 'ReportedMessage', text: string | null, earlierTexts: Array<string>, proof: ReportProof, sentAt: string, editedAt: string | null, deletedAt: string | null, files: Array<{ name: string, contentType: string }>, sender: { suspendedAt: string | null, id: string, username: string, displayName: string, avatarUrl: string | null } | null } }> } | null };
+
+export type SuspendUserMutationVariables = Exact<{
+  input: SuspendUserInput;
+}>;
+
+
+export type SuspendUserMutation = { suspendUser: { user: { id: string, suspendedAt: string | null } } | null };
+
+export type UnsuspendUserMutationVariables = Exact<{
+  input: UnsuspendUserInput;
+}>;
+
+
+export type UnsuspendUserMutation = { unsuspendUser: { user: { id: string, suspendedAt: string | null } } | null };
 
 export type ResolveReportMutationVariables = Exact<{
   input: ResolveReportInput;
@@ -1488,6 +1514,7 @@ export const ReportsDocument = new TypedDocumentString(`
           }
           sender {
             ...PersonFields
+            suspendedAt
           }
         }
       }
@@ -1499,7 +1526,27 @@ export const ReportsDocument = new TypedDocumentString(`
   username
   displayName
   avatarUrl
-}`, {"hash":"sha256:b2a9ef7948f3eb0b571b92988414dec90c4351a9919aa2e56b7999b3a949da1e"}) as unknown as TypedDocumentString<ReportsQuery, ReportsQueryVariables>;
+}`, {"hash":"sha256:24d499cc33b56b1d62b259645566b6123c435c5c10bb90a3d9e5d65a9d8edb9c"}) as unknown as TypedDocumentString<ReportsQuery, ReportsQueryVariables>;
+export const SuspendUserDocument = new TypedDocumentString(`
+    mutation SuspendUser($input: SuspendUserInput!) {
+  suspendUser(input: $input) {
+    user {
+      id
+      suspendedAt
+    }
+  }
+}
+    `, {"hash":"sha256:1fa331df09714822626dc312e130e3c01d5f616e16f16852c03e4480c9b22c88"}) as unknown as TypedDocumentString<SuspendUserMutation, SuspendUserMutationVariables>;
+export const UnsuspendUserDocument = new TypedDocumentString(`
+    mutation UnsuspendUser($input: UnsuspendUserInput!) {
+  unsuspendUser(input: $input) {
+    user {
+      id
+      suspendedAt
+    }
+  }
+}
+    `, {"hash":"sha256:f5e10e98b9c8ed640e4899872e55c5dd1bd4ce1b9442016524cd4b375b73395d"}) as unknown as TypedDocumentString<UnsuspendUserMutation, UnsuspendUserMutationVariables>;
 export const ResolveReportDocument = new TypedDocumentString(`
     mutation ResolveReport($input: ResolveReportInput!) {
   resolveReport(input: $input) {

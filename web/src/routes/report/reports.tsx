@@ -5,11 +5,14 @@ import {
   ReportsDocument,
   type ReportsQuery,
   ResolveReportDocument,
+  SuspendUserDocument,
+  UnsuspendUserDocument,
 } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
+import { Confirm } from '../../shell/confirm.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Page } from '../../shell/page.tsx';
 import { useTimes } from '../../shell/time.ts';
@@ -85,6 +88,15 @@ function List({ state }: { state: State }) {
       // The button that had the focus is gone.
       ref.current?.focus();
     });
+  /** Suspends a user or ends the suspension. Several reports can be about the same user. */
+  const suspend = (userId: string, isSuspended: boolean) =>
+    run(async () => {
+      const input = { userId };
+      const user = isSuspended
+        ? (await parley.request(SuspendUserDocument, { input })).suspendUser?.user
+        : (await parley.request(UnsuspendUserDocument, { input })).unsuspendUser?.user;
+      setReports((before = []) => before.map((each) => withSuspension(each, userId, user?.suspendedAt ?? null)));
+    });
   return (
     <div ref={ref} tabIndex={-1} className={styles.list}>
       <p role="status" className={reports.length === 0 ? styles.empty : 'visually-hidden'}>
@@ -96,6 +108,7 @@ function List({ state }: { state: State }) {
           report={report}
           isBusy={isBusy}
           onResolve={(resolution) => void resolve(report.id, resolution)}
+          onSuspend={(userId, isSuspended) => void suspend(userId, isSuspended)}
         />
       ))}
       {after !== null && (
@@ -107,20 +120,29 @@ function List({ state }: { state: State }) {
   );
 }
 
+function withSuspension(report: Report, userId: string, suspendedAt: string | null): Report {
+  const { target } = report;
+  if (target.__typename !== 'ReportedMessage' || target.sender?.id !== userId) return report;
+  return { ...report, target: { ...target, sender: { ...target.sender, suspendedAt } } };
+}
+
 function ReportCard({
   report,
   isBusy,
   onResolve,
+  onSuspend,
 }: {
   report: Report;
   isBusy: boolean;
   onResolve(resolution: ReportResolution): void;
+  onSuspend(userId: string, isSuspended: boolean): void;
 }) {
   const { report: text } = useScreenText();
   const times = useTimes();
   const { target, reporter, reason, comment, createdAt, resolution, resolvedAt, resolvedBy } = report;
   const message = target.__typename === 'ReportedMessage' ? target : undefined;
   const sender = message?.sender;
+  const [isAsking, setAsking] = useState(false);
   return (
     <article className={styles.card} aria-label={text.about(sender?.displayName ?? '')}>
       <header className={styles.sender}>
@@ -133,6 +155,7 @@ function ReportCard({
             {sender && <bdi>@{sender.username}</bdi>}
             {message && <time dateTime={message.sentAt}>{times.full(message.sentAt)}</time>}
           </p>
+          {sender?.suspendedAt && <p>{text.suspended(times.full(sender.suspendedAt))}</p>}
         </div>
         <strong className={styles.reason}>{textOf(text.reasons, reason, text.reasons.OTHER)}</strong>
       </header>
@@ -144,6 +167,31 @@ function ReportCard({
         </p>
         {comment !== null && <p dir="auto">{comment}</p>}
       </div>
+      {sender && (
+        <div className={styles.buttons}>
+          {sender.suspendedAt ? (
+            <Button busy={isBusy} onClick={() => onSuspend(sender.id, false)}>
+              {text.unsuspend(sender.displayName)}
+            </Button>
+          ) : (
+            <Button aria-haspopup="dialog" busy={isBusy} onClick={() => setAsking(true)}>
+              {text.suspend(sender.displayName)}
+            </Button>
+          )}
+        </div>
+      )}
+      {sender && isAsking && (
+        <Confirm
+          title={text.suspendTitle(sender.displayName)}
+          text={text.suspendText}
+          action={text.suspendAction}
+          onClose={() => setAsking(false)}
+          onConfirm={() => {
+            setAsking(false);
+            onSuspend(sender.id, true);
+          }}
+        />
+      )}
       {resolvedAt === null ? (
         <div className={styles.buttons}>
           <Button busy={isBusy} onClick={() => onResolve('DISMISSED')}>
