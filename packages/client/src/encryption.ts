@@ -50,6 +50,7 @@ interface Reactions {
 /** What this needs of the object that `openE2ee` of `@parley/e2ee` returns. */
 export interface E2eeLike {
   conversation(id: string): {
+    isEncrypted(): Promise<boolean>;
     synchronize(): Promise<void>;
     encrypt(
       clientMessageId: string,
@@ -426,6 +427,24 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     scan(newest);
   }
 
+  // ── conversations ──
+
+  /** Conversations of which it was asked whether this device has seen them encrypted. */
+  const checked = new Set<string>();
+
+  /** Remembers which conversations are encrypted, also if the store was deleted and the server states something else. */
+  async function remember(keys: Iterable<string>): Promise<void> {
+    const ids = [...keys].filter((key) => state.get<Entity>(key)?.__typename === 'Conversation' && !checked.has(key));
+    for (const id of ids) checked.add(id);
+    for (const id of ids.filter((each) => !store.isEncrypted(each))) {
+      const isSeen = await e2ee
+        .conversation(id)
+        .isEncrypted()
+        .catch(() => checked.delete(id) && false);
+      if (isSeen) void store.commit({ put: [{ id, __typename: 'Conversation', encryption: 'END_TO_END' }] });
+    }
+  }
+
   // ── commits ──
 
   /** The conversations with commits that have not been processed, and whether there are more of them since this began. */
@@ -701,6 +720,8 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
       // The keys belong to the user for whom they were opened.
       if (changed.has('me') && user !== undefined && state.get('me') !== user) return close();
       retryRefused(changed);
+      void remember(changed);
+
       scan(changed);
     }),
     onLive(state, () => reopen(undefined, CURABLE, REOPENED_MAX)),
@@ -713,6 +734,8 @@ export function encryptParley(parley: Parley, e2ee: E2eeLike, files?: FileEncryp
     if (store.isEncrypted(entry.conversationId)) void store.commit({ set: { [key]: { ...entry } } });
   }
   retryRefused([...state.keys()]);
+  void remember([...state.keys()]);
+
   scan([...state.keys()]);
   return { reopen: (conversationId) => reopen(conversationId), file, close };
 }

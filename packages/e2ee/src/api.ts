@@ -120,11 +120,16 @@ const ownedDevice = { ...device, user: { id: text } };
 const listOf = (node: Shape): Shape => ({ edges: [{ cursor: text, node }], pageInfo: { hasNextPage: flag } });
 
 /** The form of an answer to `E2eeGroup` with these variables. */
-const groupShape = ({ whole, duties, content }: { whole: boolean; duties: boolean; content: boolean }): Shape => ({
+const groupShape = ({
+  whole,
+  duties,
+  content,
+  people,
+}: Record<'whole' | 'duties' | 'content' | 'people', boolean>): Shape => ({
   node: optional({
     encryption: text,
-    kind: optional(text),
-    counterpart: optional({ id: text }),
+    // The first answer counts.
+    ...(people && { kind: text, counterpart: optional({ id: text }) }),
     encryptionGroup: optional({
       generation: int,
       epoch: int,

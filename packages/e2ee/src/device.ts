@@ -112,10 +112,11 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
   const readDevice = async () => (await storage.get(DEVICE)) as DeviceRecord | undefined;
   const readAccount = async () => (await storage.get(ACCOUNT)) as AccountRecord | undefined;
 
-  const isOwn = async ({ identity }: AccountKeys, certificate: string): Promise<boolean> =>
+  /** The signature key of a device of the account; undefined for devices of a former identity, and those that the server has made up. */
+  const ownKeyOf = async ({ identity }: AccountKeys, certificate: string): Promise<Bytes | undefined> =>
     readCertificate(fromBase64Url(certificate)).then(
-      ({ identityKey }) => equal(identityKey, identity.publicKey),
-      () => false,
+      ({ identityKey, signatureKey }) => (equal(identityKey, identity.publicKey) ? signatureKey : undefined),
+      () => undefined,
     );
 
   const isSameIdentity = ({ identity }: AccountKeys, { accountKeys }: AccountState): boolean =>
@@ -195,7 +196,7 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     const account = await readAccount();
     if (!account?.mustRemoveOthers) return;
     for (const { id, certificate } of devices) {
-      if (!(await isOwn(account.keys, certificate))) await api.removeDevice(id);
+      if (!(await ownKeyOf(account.keys, certificate))) await api.removeDevice(id);
     }
     await storage.write({ [ACCOUNT]: { ...account, mustRemoveOthers: undefined } satisfies AccountRecord });
   }
@@ -230,8 +231,9 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
       if (!list) {
         const known = await trust.listOf({ userId, identityKey: identity.publicKey });
         const active: Bytes[] = [];
-        for (const { certificate, signatureKey } of current.devices) {
-          if (await isOwn(account.keys, certificate)) active.push(fromBase64Url(signatureKey));
+        for (const { certificate } of current.devices) {
+          const key = await ownKeyOf(account.keys, certificate);
+          if (key && !isIn(active, key)) active.push(key);
         }
         const kept = await withoutAbsent(known?.signatureKeys ?? active, active);
         const wanted = isIn(kept, signature.publicKey) ? kept : [...kept, signature.publicKey];
@@ -275,6 +277,8 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust, 
     await publishAccount();
     const state = await api.account();
     const account = await readAccount();
+    // The certificate of the device is for the user whom the server has named first.
+    if (state.user.id !== record.userId) throw otherIdentity();
     if (account && !isSameIdentity(account.keys, state)) {
       // If the server was restored from a backup, the next start publishes the keys again.
       if (!state.accountKeys) {

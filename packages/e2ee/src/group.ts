@@ -16,7 +16,7 @@ import { E2eeError } from './errors.js';
 import type { Certificate } from './identity.js';
 import { memoryLocks } from './locks.js';
 import type { Mls, MlsCommit, MlsView } from './mls.js';
-import { type Epoch, openEpochKey, sealEpochKey } from './recovery.js';
+import { type Epoch, openEpochKey, SEALED_MAX, sealEpochKey } from './recovery.js';
 import type { E2eeStorage } from './storage.js';
 import type { Trust } from './trust.js';
 
@@ -121,9 +121,6 @@ interface Account {
   /** Whether a device of the user is in the group. */
   isInside: boolean;
 }
-
-/** For how many identities of an account a key is sealed. */
-const IDENTITIES_MAX = 8;
 
 const waitingOf = (accounts: readonly Account[]) =>
   accounts.filter((each) => !each.isInside).map((each) => each.userId);
@@ -746,7 +743,10 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         throw error;
       });
     const usable: { device: ApiDevice; keyPackage: Bytes }[] = [];
-    for (const { device, keyPackage } of claimed) {
+    for (const { device: given, keyPackage } of claimed) {
+      // The server could answer with a device of anybody else.
+      const device = wanted.find((each) => each.id === given.id);
+      if (!device) continue;
       const bytes = fromBase64Url(keyPackage);
       try {
         const { identity, signatureKey, notBefore, notAfter } = mls.readKeyPackage(bytes);
@@ -856,7 +856,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       accounts.map(async ({ userId, historyKeys }) => ({
         userId,
         epoch: epoch.epoch,
-        sealed: toBase64Url(await sealEpochKey(historyKeys.slice(0, IDENTITIES_MAX), epoch, epochKey)),
+        sealed: toBase64Url(await sealEpochKey(historyKeys.slice(0, SEALED_MAX), epoch, epochKey)),
       })),
     );
 

@@ -70,6 +70,8 @@ const sealedKeyInfo = ({ conversationId, generation, epoch }: Epoch) =>
   encode(label('sealed key 1'), conversationId, { u32: generation }, { u64: epoch });
 
 const SEALED_BYTES = 80;
+/** For how many history keys of an account a key is sealed. */
+export const SEALED_MAX = 8;
 
 /**
  * Encrypts the key of an epoch for an account: 80 bytes for each history key. An account has several while it is not clear
@@ -86,7 +88,9 @@ export async function sealEpochKey(
 /** The key of an epoch; undefined if it was sealed for another account or another epoch, or was changed. */
 export async function openEpochKey(account: AccountKeys, epoch: Epoch, sealed: Uint8Array): Promise<Bytes | undefined> {
   for (const privateKey of [account.history.privateKey, ...account.formerHistory]) {
-    for (let from = 0; from + SEALED_BYTES <= sealed.length; from += SEALED_BYTES) {
+    // A server could send any number of them, each of which takes time.
+    const end = Math.min(sealed.length, SEALED_MAX * SEALED_BYTES);
+    for (let from = 0; from + SEALED_BYTES <= end; from += SEALED_BYTES) {
       try {
         return await hpkeOpen(privateKey, sealedKeyInfo(epoch), sealed.subarray(from, from + SEALED_BYTES));
       } catch {

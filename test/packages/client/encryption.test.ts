@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Changes, changesOf } from '../../../packages/client/src/changes.js';
+import { contextOf } from '../../../packages/client/src/context.js';
 import { draftsOf } from '../../../packages/client/src/drafts.js';
 import { encryptParley, type ParleyEncryption } from '../../../packages/client/src/encryption.js';
 import type { ConversationHandle, Parley, Row } from '../../../packages/client/src/index.js';
@@ -571,6 +572,39 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     const bodies = recordRequests();
     await shown.send('canary after the lies');
     await eventually('it is sent encrypted', () => texts(here).at(-1) === 'canary after the lies');
+    expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
+  });
+
+  it('a server that denies the encryption to a client without stored data receives no text', async () => {
+    const { id, one, there } = await meet();
+    const denied = (data: string) => data.replaceAll('"encryption":"END_TO_END"', '"encryption":"NONE"');
+    class HostileWebSocket extends WebSocket {
+      override emit(event: string, ...args: unknown[]): boolean {
+        if (event !== 'message') return super.emit(event, ...args);
+        return super.emit(event, Buffer.from(denied(String(args[0]))), ...args.slice(1));
+      }
+    }
+    const { fetch: original } = globalThis;
+    vi.stubGlobal('fetch', async (...given: Parameters<typeof fetch>) => {
+      const response = await original(...given);
+      return new Response(denied(await response.text()), response);
+    });
+    vi.stubGlobal('WebSocket', HostileWebSocket);
+    const parley = openAlone({ url: node.url });
+    vi.stubGlobal('WebSocket', HostileWebSocket);
+    const { person } = one;
+    await parley.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    await eventually('it is live', () => isLive(parley));
+    const shown = show({ parley }, id);
+    await eventually('it is shown', () => shown.value.conversation?.encryption === 'NONE');
+    const e2ee = await open(parley, one.storage);
+    await e2ee.start();
+    encrypt(parley, e2ee);
+    await eventually('it is known', () => contextOf(parley).store.isEncrypted(id));
+    const bodies = recordRequests();
+    await shown.send('canary');
+    await eventually('it is read', () => texts(there).join() === 'canary');
+    expect(protections(there)).toEqual(['protected']);
     expect(bodies.filter((body) => body.includes('canary'))).toEqual([]);
   });
 

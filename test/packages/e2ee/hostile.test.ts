@@ -205,6 +205,35 @@ describe('a server that adds users', () => {
     expect(messages).toHaveLength(3);
   });
 
+  it('cannot answer with the key package of somebody else, for whom the device has not asked', async () => {
+    const server = createFakeServer();
+    const [mallory, bob] = [await setUp(server, 'mallory'), await setUp(server, 'bob')];
+    const execute = server.executeAs('alice');
+    const other = server.createConversation(['mallory', 'alice']);
+    await mallory.e2ee.conversation(other.id).enable();
+    const owned = () =>
+      [...server.devices.values()].filter(({ userId }) => userId === 'mallory').map((each) => each.id);
+    /** Also those of commits that an honest server refuses. */
+    const added: string[] = [];
+    let answered = 0;
+    const alice = await setUp(server, 'alice', {
+      execute: async (document, variables) => {
+        const { addedDeviceIds = [] } = (variables['input'] ?? {}) as { addedDeviceIds?: string[] };
+        added.push(...addedDeviceIds);
+        if (!document.includes('claimKeyPackages')) return execute(document, variables);
+        answered += 1;
+        return execute(document, { input: { conversationId: other.id, deviceIds: owned() } });
+      },
+    });
+    const { id, messages, sealed } = server.createConversation(['alice', 'bob'], 'DIRECT');
+    await alice.e2ee.conversation(id).enable();
+    await alice.e2ee.conversation(id).send({ text: 'for Bob' });
+    expect(answered).toBeGreaterThan(0);
+    expect(added.filter((each) => owned().includes(each))).toEqual([]);
+    expect(sealed.filter(({ userId }) => userId === 'mallory')).toEqual([]);
+    expect((await bob.e2ee.conversation(id).open(messages.at(-1) as StoredMessage)).content.text).toBe('for Bob');
+  });
+
   it('is reported in a direct conversation, in which the other user is expected', async () => {
     const noticed: string[] = [];
     const server = createFakeServer();

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { fromBase64Url, randomBytes, toBase64Url } from '../../../packages/e2ee/src/bytes.js';
+import { readDeviceList } from '../../../packages/e2ee/src/device-list.js';
 import { type Execute, memoryStorage } from '../../../packages/e2ee/src/index.js';
 import { type Client, devicesOf, membersOf, openClient, recover, scene, setUp, textOf } from './clients.js';
 import { createFakeServer } from './fake-server.js';
@@ -78,6 +80,57 @@ describe('a server that answers wrongly for a while', () => {
     lies.clear();
     await send(alice, id, 'afterwards');
     expect(await textOf(bob, messages.at(-1))).toBe('afterwards');
+  });
+
+  it('may not omit the kind of a conversation, which decides who can take part', async () => {
+    const { lies, server } = lyingServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const conversation = server.createConversation(['alice', 'bob'], 'DIRECT');
+    const { id } = conversation;
+    lies.set('alice', (_, answer) => {
+      if (answer.node?.kind) answer.node.kind = null;
+    });
+    await expect(alice.e2ee.conversation(id).enable()).rejects.toMatchObject({ code: 'INVALID_ANSWER' });
+    lies.clear();
+    await send(alice, id, 'to Bob');
+    await send(bob, id, 'to Alice');
+    const mallory = await setUp(server, 'mallory');
+    conversation.members.add('mallory');
+    await mallory.e2ee.conversation(id).synchronize();
+    await expect(send(alice, id, 'to nobody')).rejects.toMatchObject({ code: 'UNEXPECTED_MEMBER' });
+  });
+
+  it('may name wrong keys of devices, which the account does not sign', async () => {
+    const { lies, server } = lyingServer();
+    const alice = await setUp(server, 'alice');
+    const signed = async () => {
+      const { deviceList } = server.accounts.get('alice') as { deviceList?: string };
+      return (await readDeviceList(fromBase64Url(deviceList as string)))?.signatureKeys.map(toBase64Url);
+    };
+    const [laptop] = (await signed()) as string[];
+    Object.assign(server.accounts.get('alice') as object, { deviceList: undefined, listVersion: 0 });
+    lies.set('alice', (_, answer) => {
+      for (const device of answer.viewer?.devices ?? []) device.signatureKey = toBase64Url(randomBytes(32));
+    });
+    await recover(server, alice);
+    expect(await signed()).toEqual([laptop, expect.any(String)]);
+  });
+
+  it('may name another user at the set-up, whose device is then refused', async () => {
+    const { lies, server } = lyingServer();
+    lies.set('alice', (_, answer) => {
+      if (answer.viewer) answer.viewer.user.id = 'bob';
+    });
+    const alice = await setUp(server, 'alice');
+    lies.clear();
+    await expect(alice.e2ee.start()).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
+    await alice.e2ee.erase();
+    await alice.e2ee.setUp({ replaceIdentity: true });
+    const { id, messages } = server.createConversation(['alice', 'carol']);
+    const carol = await setUp(server, 'carol');
+    await alice.e2ee.conversation(id).enable();
+    await send(alice, id, 'to Carol');
+    expect(await textOf(carol, messages.at(-1))).toBe('to Carol');
   });
 
   it('may return the same page for ever', async () => {

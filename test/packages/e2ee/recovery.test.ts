@@ -80,3 +80,12 @@ it('a key that is sealed for several identities of an account is opened with eac
   );
   for (const account of accounts) expect(await openEpochKey(account, epoch, sealed)).toEqual(key);
 });
+
+it('of a value with any number of sealed keys, only as many are tried as a client seals', async () => {
+  const [account, other] = [await createAccountKeys(), await createAccountKeys()];
+  const key = randomBytes(32);
+  const others = (count: number) => Array<Uint8Array>(count).fill(other.history.publicKey);
+  const sealedAfter = (count: number) => sealEpochKey([...others(count), account.history.publicKey], epoch, key);
+  expect(await openEpochKey(account, epoch, await sealedAfter(7))).toEqual(key);
+  expect(await openEpochKey(account, epoch, await sealedAfter(8))).toBeUndefined();
+});
