@@ -383,7 +383,7 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
     const proxy = await startProxy(portOf(node));
     const browser = openBrowser();
     recordInto(bodies);
-    const options = { url: `http://127.0.0.1:${proxy.port}/graphql`, requestTimeout: 1_000 };
+    const options = { url: `http://127.0.0.1:${proxy.port}/graphql`, requestTimeout: 10_000 };
     const one = await device(ana, undefined, browser.open(options));
     await one.e2ee.conversation(id).enable();
     const here = show(one, id);
