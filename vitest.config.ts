@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { workerFlags } from './test/support/environment.js';
 import { LongestFirst } from './test/support/sequencer.js';
@@ -5,7 +6,15 @@ import { LongestFirst } from './test/support/sequencer.js';
 export default defineConfig({
   // Otherwise Vite would load graphql's ES modules and its dependents the CommonJS modules, with two different
   // GraphQLErrors.
-  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
+  resolve: {
+    alias: [
+      { find: /^graphql$/, replacement: 'graphql/index.js' },
+      {
+        find: /^@prisma\/client\/runtime\/query_compiler_fast_bg\.postgresql\.mjs$/,
+        replacement: fileURLToPath(new URL('test/support/query-compiler.js', import.meta.url)),
+      },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',

@@ -53,7 +53,7 @@ describe.each(detailModes)('the web app in %s mode', (mode) => {
     const path = join(folder, 'documents.json');
     await writeFile(path, JSON.stringify({ typename: '{ __typename }' }));
     const settings = { ...production, PERSISTED_DOCUMENTS: path, PERSISTED_DOCUMENTS_ONLY: 'on' };
-    const start = async (env: Record<string, string>) => (await makePlace(mode)).start(env);
+    const start = async (env: Record<string, string>) => (await makePlace(mode, { web: true })).start(env);
     [node, only, off] = await Promise.all([start({}), start(settings), start({ ...settings, WEB: 'off' })]);
     ({ url } = node);
     const page = (await send(url, '/')).body.toString();

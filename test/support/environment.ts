@@ -29,12 +29,16 @@ const listed = (settings: string) =>
       return { name: name.trim(), value: `'${value.join('=').trim()}'` };
     });
 
-/** Sets default settings of a PostgreSQL database, which apply to later connections. */
-export async function alterDatabase(adminUrl: string, database: string, settings = databaseSettings): Promise<void> {
-  const statements = listed(settings).map(
+/** The statements that set default settings of a PostgreSQL database, which apply to later connections. */
+export const settingStatements = (database: string, settings = databaseSettings): string[] =>
+  listed(settings).map(
     ({ name, value }) =>
       `ALTER DATABASE "${database}" SET "${name}" = ${name === 'search_path' ? value.slice(1, -1) : value}`,
   );
+
+/** Sets default settings of a PostgreSQL database. */
+export async function alterDatabase(adminUrl: string, database: string, settings = databaseSettings): Promise<void> {
+  const statements = settingStatements(database, settings);
   if (statements.length > 0) await query(adminUrl, statements.join('; '));
 }
 

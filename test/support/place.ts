@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { inject, type SuiteAPI, type TestAPI } from 'vitest';
 import { readConfig } from '../../src/app/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
@@ -10,8 +11,8 @@ import { type RunningNode, startNode } from '../../src/server/start.js';
 import { forgetNode, noteNode } from './accounts.js';
 import { eventually } from './client.js';
 import { atEnd, atFileEnd } from './ending.js';
-import { alterDatabase, databaseSettings } from './environment.js';
-import { otherDatabase, query } from './services.js';
+import { databaseSettings, settingStatements } from './environment.js';
+import { otherDatabase } from './services.js';
 import { share } from './shared.js';
 
 export type Mode = 'embedded' | 'postgresql';
@@ -34,8 +35,9 @@ export interface Place {
 /**
  * Creates an empty place, migrated by default. It is removed at the end of the current test, or of the file if called
  * outside of a test, because PostgreSQL has a limited number of connections.
+ * @param options.web whether its nodes serve the web app, whose files each of them reads when it starts.
  */
-export async function makePlace(mode: Mode, { migrated = true, end = atEnd } = {}): Promise<Place> {
+export async function makePlace(mode: Mode, { migrated = true, web = false, end = atEnd } = {}): Promise<Place> {
   const name = `${inject('runName')}_${randomBytes(4).toString('hex')}`;
   const nodes = new Set<RunningNode>();
   const made = mode === 'embedded' ? makeFolder(name) : makeDatabase(name, migrated);
@@ -44,7 +46,7 @@ export async function makePlace(mode: Mode, { migrated = true, end = atEnd } = {
     await Promise.all([...nodes].map((node) => node.stop()));
     await (await made).remove();
   });
-  const { env } = await made;
+  const env = { ...(await made).env, ...(web && { WEB: 'on' }) };
   return {
     mode,
     env,
@@ -148,10 +150,13 @@ const testSettings = {
   BCRYPT_COST: '4',
   SYSTEM_MESSAGES: 'off',
   RATE_LIMITS: 'off',
+  WEB: 'off',
   // Clearing the default of 32 MB takes half of the CPU time of a start.
   DATA_DIR_CACHE_BYTES: '8388608',
   // PostgreSQL accepts 100 connections by default, and four workers start several nodes each.
-  DATABASE_POOL_MAX: '5',
+  // Each connection plans the statements again. Tests of locks need four: one that holds the lock, two that wait, and one
+  // that looks.
+  DATABASE_POOL_MAX: '4',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
   DRAIN_TIME: '50ms',
@@ -176,15 +181,31 @@ async function makeFolder(name: string) {
   return { env: { DATA_DIR: folder }, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
+/** A connection to an existing database, which this process keeps, because opening one costs as much as dropping a database. */
+let administration: Promise<pg.Client> | undefined;
+
+/** Runs statements outside of the databases of the tests. */
+async function administer(sql: string): Promise<void> {
+  administration ??= connect();
+  await (await administration).query(sql);
+
+  async function connect() {
+    const client = new pg.Client({ connectionString: inject('services')?.databaseUrl });
+    // The next statement uses another one.
+    client.on('error', () => {
+      administration = undefined;
+    });
+    await client.connect();
+    return client;
+  }
+}
+
 async function makeDatabase(name: string, migrated: boolean) {
   const services = inject('services');
   if (!services) throw new Error('no services to make a database on');
-  await query(
-    services.databaseUrl,
-    `CREATE DATABASE ${name} TEMPLATE ${migrated ? inject('databaseTemplate') : 'template0'}`,
-  );
+  await administer(`CREATE DATABASE ${name} TEMPLATE ${migrated ? inject('databaseTemplate') : 'template0'}`);
   // Commits need not wait for the disk, because no test of this kind simulates a crash.
-  await alterDatabase(services.databaseUrl, name, `synchronous_commit=off;${databaseSettings}`);
+  await administer(settingStatements(name, `synchronous_commit=off;${databaseSettings}`).join('; '));
   return {
     env: {
       // Only emails and files of users are written there.
@@ -195,7 +216,7 @@ async function makeDatabase(name: string, migrated: boolean) {
       MEDIA_DIR: join(inject('scratch'), name, 'media'),
       JWT_SECRET: 'a secret of the tests, the same for all nodes of a place',
     },
-    remove: async () => void (await query(services.databaseUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+    remove: () => administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 }
 

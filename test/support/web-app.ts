@@ -12,7 +12,7 @@ export async function startApp(
   settings?: Parameters<Place['start']>[0],
   mode = modes.at(-1) ?? 'embedded',
 ): Promise<{ browser: Browser; node: RunningNode; url: string }> {
-  const [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+  const [browser, place] = await Promise.all([startBrowser(), makePlace(mode, { web: true })]);
   const node = await place.start(settings);
   return { browser, node, url: node.webUrl ?? '' };
 }

@@ -50,7 +50,7 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
   beforeAll(async () => {
     const [started, place] = await Promise.all([
       startBrowser(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']),
-      makePlace(mode),
+      makePlace(mode, { web: true }),
     ]);
     browser = started;
     node = await place.start();

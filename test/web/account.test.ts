@@ -15,7 +15,7 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    [browser, place] = await Promise.all([startBrowser(), makePlace(mode, { web: true })]);
     node = await place.start();
     url = node.webUrl ?? '';
   });
@@ -104,7 +104,7 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
   });
 
   it('hides the registration if it is disabled', async () => {
-    const closed = await (await makePlace(mode)).start({ REGISTRATION: 'off' });
+    const closed = await (await makePlace(mode, { web: true })).start({ REGISTRATION: 'off' });
     const { page } = await visit(browser, `${closed.webUrl}sign-up`);
     await page.getByText('This server does not accept new accounts.').waitFor();
     expect(await page.locator('form').count()).toBe(0);
@@ -116,7 +116,10 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
   });
 
   it('counts down until another attempt is possible', async () => {
-    const strict = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_SIGN_IN_PER_ADDRESS: '1/3s' });
+    const strict = await (await makePlace(mode, { web: true })).start({
+      RATE_LIMITS: 'on',
+      RATE_SIGN_IN_PER_ADDRESS: '1/3s',
+    });
     const person = await register(strict.url);
     const { page } = await visit(browser, `${strict.webUrl}sign-in`);
     const submit = page.getByRole('button', { name: 'Sign in' });

@@ -29,7 +29,11 @@ it.skipIf(!browserFound)(
   'two users call each other, through a TURN server only while they are not contacts, and both see the outcome',
   { timeout: 120_000 },
   async () => {
-    const [browser, place, turn] = await Promise.all([startBrowser(fakeDevices), makePlace(anyMode), startTurn()]);
+    const [browser, place, turn] = await Promise.all([
+      startBrowser(fakeDevices),
+      makePlace(anyMode, { web: true }),
+      startTurn(),
+    ]);
     const node = await place.start({ SYSTEM_MESSAGES: 'on', ...turn });
     const url = node.webUrl ?? '';
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');

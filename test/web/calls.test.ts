@@ -35,7 +35,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(fakeDevices), makePlace(anyMode)]);
+    const [started, place] = await Promise.all([startBrowser(fakeDevices), makePlace(anyMode, { web: true })]);
     browser = started;
     const sfu = { CALL_SFU_URL: 'ws://127.0.0.1:1', CALL_SFU_KEY: 'key', CALL_SFU_SECRET: 's'.repeat(32) };
     node = await place.start({ SYSTEM_MESSAGES: 'on', CALL_RING_TIME: '8s', ...sfu });
@@ -387,7 +387,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     'continue when a node is killed, and connect again through another one',
     { timeout: 300_000 },
     async () => {
-      const place = await makePlace('postgresql');
+      const place = await makePlace('postgresql', { web: true });
       const env = { ...place.env, BCRYPT_COST: '4', RATE_LIMITS: 'off', SHUTDOWN_TIMEOUT: '2s', DRAIN_TIME: '50ms' };
       const nodes = await Promise.all(
         [0, 1].map(async () => {

@@ -461,7 +461,7 @@ it.skipIf(!browserFound || !servicesFound)(
   'a message is sent once although the node is stopped',
   { timeout: 120_000 },
   async () => {
-    const [browser, place] = await Promise.all([startBrowser(), makePlace('postgresql')]);
+    const [browser, place] = await Promise.all([startBrowser(), makePlace('postgresql', { web: true })]);
     const nodes = [await place.start(), await place.start()] as const;
     const [first, second] = nodes.map(({ url }) => Number(new URL(url).port)) as [number, number];
     const proxy = await startProxy(first);

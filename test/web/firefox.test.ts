@@ -7,7 +7,7 @@ import { openAnswered, send } from '../support/talk.js';
 it.skipIf(!firefoxFound)(
   'Firefox registers for pushes, receives one, and ends the subscription when the user signs out',
   async () => {
-    const [firefox, place] = await Promise.all([startFirefox(), makePlace(modes.at(-1) ?? 'embedded')]);
+    const [firefox, place] = await Promise.all([startFirefox(), makePlace(modes.at(-1) ?? 'embedded', { web: true })]);
     const node = await place.start({ PUSH_HOSTS: firefox.pushOrigin, PUSH_ATTENTION_DELAY: '1ms' });
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openAnswered(ada, bob);

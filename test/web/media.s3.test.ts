@@ -17,7 +17,11 @@ describe.skipIf(!browserFound)('files in the web app, in S3', () => {
   let node: RunningNode;
   let s3: FakeS3;
   beforeAll(async () => {
-    const [started, place, bucket] = await Promise.all([startBrowser(), makePlace(anyMode), startS3(atFileEnd)]);
+    const [started, place, bucket] = await Promise.all([
+      startBrowser(),
+      makePlace(anyMode, { web: true }),
+      startS3(atFileEnd),
+    ]);
     [browser, s3] = [started, bucket];
     // Every original is opened at the bucket.
     node = await place.start({ ...s3.env, MEDIA_REDIRECT_MIN_BYTES: '0' });

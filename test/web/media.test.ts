@@ -32,7 +32,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
   let photo: File;
   beforeAll(async () => {
     const devices = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
-    const [started, place] = await Promise.all([startBrowser(devices), makePlace(mode)]);
+    const [started, place] = await Promise.all([startBrowser(devices), makePlace(mode, { web: true })]);
     browser = started;
     node = await place.start({ UPLOAD_PART_BYTES: String(PART) });
     url = node.webUrl ?? '';

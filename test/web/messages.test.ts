@@ -16,7 +16,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    [browser, place] = await Promise.all([startBrowser(), makePlace(mode, { web: true })]);
     node = await place.start();
     url = node.webUrl ?? '';
   });
@@ -214,7 +214,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
   });
 
   it('does not offer to edit a message after the time limit', async () => {
-    const strict = await (await makePlace(mode)).start({ MESSAGE_EDIT_WINDOW: '4s' });
+    const strict = await (await makePlace(mode, { web: true })).start({ MESSAGE_EDIT_WINDOW: '4s' });
     const [ada, bob] = await registerAll(strict.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     const { page } = await openApp(browser, strict.webUrl ?? '', ada);

@@ -10,7 +10,7 @@ import { openDirect, send } from '../support/talk.js';
 it.skipIf(!browserFound)('the web app signs in, and sends and receives messages', async () => {
   const [browser, node] = await Promise.all([
     startBrowser(),
-    makePlace(modes.at(-1) ?? 'embedded').then((place) => place.start()),
+    makePlace(modes.at(-1) ?? 'embedded', { web: true }).then((place) => place.start()),
   ]);
   const [ada, bob] = [await register(node.url, 'ada'), await register(node.url, 'bob')];
   const direct = await openDirect(bob, ada);

@@ -243,7 +243,7 @@ describe.skipIf(!browserFound)('statuses in the web app', () => {
   });
 
   it('end when they expire, even while they are displayed', { timeout: 90_000 }, async () => {
-    const short = await (await makePlace(modes.at(-1) ?? 'embedded')).start({ STATUS_TTL: '12s' });
+    const short = await (await makePlace(modes.at(-1) ?? 'embedded', { web: true })).start({ STATUS_TTL: '12s' });
     const [ada, bob] = await registerAll(short.url, 'ada', 'bob');
     await befriend(ada, bob);
     const { page, errors } = await openApp(browser, short.webUrl ?? '', bob, undefined, still);

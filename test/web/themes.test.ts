@@ -31,7 +31,7 @@ describe.skipIf(!browserFound)('themes of the web app', () => {
   let browser: Browser;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace('embedded')]);
+    const [started, place] = await Promise.all([startBrowser(), makePlace('embedded', { web: true })]);
     browser = started;
     url = (await place.start()).webUrl ?? '';
   });

@@ -11,7 +11,7 @@ const PERSISTED_DOCUMENTS = fileURLToPath(
 
 describe.each(detailModes)('a client that sends hashes in %s mode', (mode) => {
   it('signs up, synchronizes and sends on a server that accepts only the documents of the package', async () => {
-    const place = await makePlace(mode);
+    const place = await makePlace(mode, { web: true });
     const node = await place.start({ PERSISTED_DOCUMENTS, PERSISTED_DOCUMENTS_ONLY: 'on', WEB: 'off' });
     const parley = openAlone({ url: node.url, persistedDocuments: hashes });
     await parley.session.signUp({ username: 'ana', email: 'ana@example.com', password: 'correct horse' });

@@ -19,7 +19,7 @@ describe.skipIf(!browserFound).each(faultModes)('the web app on a bad network, i
   let browser: Browser;
   let node: RunningNode;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    const [started, place] = await Promise.all([startBrowser(), makePlace(mode, { web: true })]);
     browser = started;
     node = await place.start();
   });

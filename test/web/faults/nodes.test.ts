@@ -35,7 +35,7 @@ describe.skipIf(!browserFound)('the web app when nodes are killed', () => {
       timeout: 600_000,
     },
     async () => {
-      const place = await makePlace('postgresql');
+      const place = await makePlace('postgresql', { web: true });
       const nodes = [await startNode(place), await startNode(place)] as const;
       const portOf = (index: number) => Number(new URL(nodes[index % 2]?.url ?? '').port);
       const [ada, bob] = await registerAll(nodes[0].url, 'ada', 'bob');
@@ -79,7 +79,7 @@ describe.skipIf(!browserFound)('the web app when nodes are killed', () => {
   it('is live again after the only node is back, and sends what was written', {
     timeout: 600_000,
   }, async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace('embedded', { web: true });
     const node = await startNode(place);
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);

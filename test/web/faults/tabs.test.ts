@@ -42,7 +42,7 @@ describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in
   let browser: Browser;
   let place: Place;
   beforeAll(async () => {
-    [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    [browser, place] = await Promise.all([startBrowser(), makePlace(mode, { web: true })]);
   });
 
   interface Tab {
