@@ -88,29 +88,31 @@ const environments = {
 };
 
 /**
- * Tests with which `npm test` would take longer than five minutes: they start many processes, repeat attacks, or wait for
- * timeouts, retries and other tabs.
+ * Tests with which `npm test` would take longer than five minutes: they start many processes or databases, repeat attacks,
+ * wait for timeouts, retries and other tabs, or test the encryption of clients, whose keys take much CPU time.
  */
 const longRuns = [
   'test/faults/',
   'test/attacks/',
+  'test/packages/e2ee/',
   'test/process.test.ts',
   'test/first-run.test.ts',
   'test/seed.test.ts',
   'test/role.test.ts',
   'test/clients/follow.test.ts',
   'test/clients/templates.test.ts',
+  'test/domain/media.processes.test.ts',
   'test/domain/media.s3.test.ts',
   'test/domain/summary/written.test.ts',
+  'test/infra/migrations.test.ts',
+  'test/infra/move.test.ts',
+  'test/infra/pglite.test.ts',
+  'test/infra/prepared-pglite.test.ts',
+  'test/packages/client/encryption.test.ts',
   'test/packages/client/examples.test.ts',
   'test/packages/client/recovery.test.ts',
   'test/packages/client/relay.test.ts',
   'test/packages/client/tabs.test.ts',
-  'test/packages/e2ee/browser.test.ts',
-  'test/packages/e2ee/nodes.test.ts',
-  'test/packages/e2ee/openmls.test.ts',
-  'test/packages/e2ee/tampering-client.test.ts',
-  'test/packages/e2ee/tampering.test.ts',
   'test/server/memory-limits.test.ts',
   'test/server/request-time.test.ts',
 ];
@@ -126,6 +128,7 @@ const manyCases = [
   'test/domain/repeats.test.ts',
   'test/domain/search.histories.test.ts',
   'test/domain/summary/secrets.test.ts',
+  'test/packages/e2ee/account.test.ts',
   'test/packages/e2ee/schedules.test.ts',
   'test/packages/e2ee/tampering-client.test.ts',
   'test/packages/e2ee/tampering.test.ts',

@@ -18,6 +18,19 @@ export const randomCases = (short: number) => ({
 });
 
 /**
+ * The cases that a test tries: all of them in its long form, and otherwise `count` of them, which are others in every run.
+ * The title of a test should name its case.
+ */
+export function someOf<Case>(cases: readonly Case[], count: number): Case[] {
+  if (isExhaustive) return [...cases];
+  const chosen = cases.map((_case, index) => ({ index, order: Math.random() })).sort((a, b) => a.order - b.order);
+  return chosen
+    .slice(0, count)
+    .sort((a, b) => a.index - b.index)
+    .map(({ index }) => cases[index] as Case);
+}
+
+/**
  * The modes of tests that try every case of rules that do not depend on the database. Other tests cover these rules by
  * examples in all modes.
  */

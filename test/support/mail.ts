@@ -10,9 +10,7 @@ import type { Place } from './place.js';
 export interface Received {
   to: string[];
   subject: string;
-  /** The headers by their names in lower case, each on one line. */
-  headers: Map<string, string>;
-  /** The whole email, with the bodies of its parts decoded. */
+  /** The whole email, decoded. */
   source: string;
 }
 
@@ -49,12 +47,14 @@ export async function startMailServer({
     logger: false,
     closeTimeout: 100,
     onData(stream, session, done) {
-      const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let source = '';
+      stream.on('data', (chunk: Buffer) => {
+        source += chunk.toString();
+      });
       stream.on('end', () => {
         const mail = received(
           session.envelope.rcptTo.map(({ address }) => address),
-          Buffer.concat(chunks).toString(),
+          source,
         );
         try {
           answer(mail);
@@ -85,43 +85,11 @@ export async function startMailServer({
 }
 
 function received(to: string[], encoded: string): Received {
-  const { headers, text } = decoded(encoded.replaceAll('\r\n', '\n'));
-  return { to, headers, source: text, subject: headers.get('subject') ?? '' };
-}
-
-/**
- * Decodes an email or one of its parts. Only bodies whose header names an encoding are decoded: in the other texts, such as
- * headers and short bodies, a token after a `=` can look like an encoded character.
- */
-function decoded(part: string): { headers: Map<string, string>; text: string } {
-  const end = part.indexOf('\n\n');
-  // A long header continues on lines that begin with a space.
-  const head = part.slice(0, end).replaceAll(/\n[ \t]+/g, ' ');
-  const body = part.slice(end + 2);
-  const headers = new Map(
-    head.split('\n').map((line): [string, string] => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    }),
-  );
-  const boundary = /^multipart\/.*boundary="([^"]+)"/.exec(headers.get('content-type') ?? '')?.[1];
-  const text =
-    boundary === undefined
-      ? decodedBody(body, headers.get('content-transfer-encoding'))
-      : body
-          .split(`--${boundary}\n`)
-          .map((inner, index) => (index === 0 ? inner : decoded(inner).text))
-          .join(`--${boundary}\n`);
-  return { headers, text: `${head}\n\n${text}` };
-}
-
-function decodedBody(body: string, encoding: string | undefined): string {
-  if (encoding === 'base64') return Buffer.from(body, 'base64').toString();
-  if (encoding !== 'quoted-printable') return body;
-  const bytes = body
+  const source = encoded
+    .replaceAll('\r\n', '\n')
     .replaceAll('=\n', '')
     .replace(/=([0-9A-F]{2})/g, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(bytes, 'latin1').toString();
+  return { to, source, subject: /^Subject: (.*)$/m.exec(source)?.[1] ?? '' };
 }
 
 /** The token in an email: on a line of its own, or after `token=`. */

@@ -9,7 +9,7 @@ import { unsubscribeUrl } from './unsubscribe.js';
 export interface DigestWorker {
   /** The number of emails sent by this node since its start. */
   readonly sent: number;
-  /** Sends the emails that are due when it is called. */
+  /** Sends the emails that are due. */
   run(): Promise<void>;
   /** Resolves when the emails in progress have been passed to the mailer. */
   close(): Promise<void>;
@@ -63,9 +63,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
     }
   }
 
-  async function run(): Promise<void> {
-    // A run in progress may have read before what is due.
-    await running;
+  function run(): Promise<void> {
     running ??= look()
       .catch((error: unknown) => {
         if (!closed) log.warn({ err: error }, 'emails about unread messages could not be read; retrying');
@@ -73,7 +71,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
       .finally(() => {
         running = undefined;
       });
-    await running;
+    return running;
   }
 
   const timer = smtpUrl === undefined || publicUrl === undefined ? undefined : setInterval(() => void run(), POLL_MS);

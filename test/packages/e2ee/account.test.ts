@@ -3,76 +3,75 @@ import { fromBase64Url } from '../../../packages/e2ee/src/bytes.js';
 import type { AccountKeys } from '../../../packages/e2ee/src/identity.js';
 import { memoryStorage } from '../../../packages/e2ee/src/index.js';
 import { openEpochKey } from '../../../packages/e2ee/src/recovery.js';
+import { someOf } from '../../support/exhaustive.js';
 import { devicesOf, openClient, recover, scene, setUp, textOf } from './clients.js';
 import { createFakeServer } from './fake-server.js';
 
 const lost = () => Object.assign(new Error('lost'), { code: 'NETWORK' });
 
 describe('a new identity', () => {
-  // Each request of `setUp` in turn.
-  for (let failing = 0; failing < 10; failing++) {
-    for (const isAnswered of [false, true]) {
-      const what = isAnswered ? 'the answer' : 'request';
-      it(`removes the former devices, also if ${what} ${failing} is lost and the device crashes`, async () => {
-        const { server, alice, bob, id, messages } = await scene();
-        await recover(server, bob);
-        await alice.e2ee.verifyIdentity('bob');
-        const former = devicesOf(server, 'bob');
-        const storage = memoryStorage();
-        let count = 0;
-        const execute = server.executeAs('bob');
-        const first = await openClient(server, 'bob', {
-          storage,
-          execute: async (document, variables) => {
-            const isFailing = count++ === failing;
-            if (isFailing && !isAnswered) throw lost();
-            const answer = await execute(document, variables);
-            if (isFailing) throw lost();
-            return answer;
-          },
-        });
-        await first.e2ee.setUp({ replaceIdentity: true }).catch((error) => expect(error.code).toBe('NETWORK'));
-        const again = await openClient(server, 'bob', { storage });
-        if (!(await again.e2ee.start())) await again.e2ee.setUp({ replaceIdentity: true });
-        expect(devicesOf(server, 'bob')).toHaveLength(1);
-        expect(former).not.toContain(devicesOf(server, 'bob')[0]);
-        // The devices of the former identity keep nobody from sending.
-        await again.e2ee.conversation(id).send({ text: 'new' });
-        const refused = alice.e2ee.conversation(id).send({ text: 'before it is accepted' });
-        await expect(refused).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
-        await alice.e2ee.acceptIdentity('bob');
-        await alice.e2ee.conversation(id).send({ text: 'to the new identity' });
-        expect(await textOf(again, messages.at(-1))).toBe('to the new identity');
-        await expect(bob.e2ee.start()).rejects.toMatchObject({ code: expect.stringMatching(/NOT_SET_UP|IDENTITY/) });
-        // What the former device could read, it still can.
-        expect(await textOf(bob, messages[0])).toBe('from Alice');
+  // The requests of `setUp`.
+  const losses = Array.from({ length: 20 }, (_, index) => ({ failing: index >> 1, isAnswered: index % 2 === 1 }));
+  for (const { failing, isAnswered } of someOf(losses, 5)) {
+    const what = isAnswered ? 'the answer' : 'request';
+    it(`removes the former devices, also if ${what} ${failing} is lost and the device crashes`, async () => {
+      const { server, alice, bob, id, messages } = await scene();
+      await recover(server, bob);
+      await alice.e2ee.verifyIdentity('bob');
+      const former = devicesOf(server, 'bob');
+      const storage = memoryStorage();
+      let count = 0;
+      const execute = server.executeAs('bob');
+      const first = await openClient(server, 'bob', {
+        storage,
+        execute: async (document, variables) => {
+          const isFailing = count++ === failing;
+          if (isFailing && !isAnswered) throw lost();
+          const answer = await execute(document, variables);
+          if (isFailing) throw lost();
+          return answer;
+        },
       });
-    }
+      await first.e2ee.setUp({ replaceIdentity: true }).catch((error) => expect(error.code).toBe('NETWORK'));
+      const again = await openClient(server, 'bob', { storage });
+      if (!(await again.e2ee.start())) await again.e2ee.setUp({ replaceIdentity: true });
+      expect(devicesOf(server, 'bob')).toHaveLength(1);
+      expect(former).not.toContain(devicesOf(server, 'bob')[0]);
+      // The devices of the former identity keep nobody from sending.
+      await again.e2ee.conversation(id).send({ text: 'new' });
+      const refused = alice.e2ee.conversation(id).send({ text: 'before it is accepted' });
+      await expect(refused).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
+      await alice.e2ee.acceptIdentity('bob');
+      await alice.e2ee.conversation(id).send({ text: 'to the new identity' });
+      expect(await textOf(again, messages.at(-1))).toBe('to the new identity');
+      await expect(bob.e2ee.start()).rejects.toMatchObject({ code: expect.stringMatching(/NOT_SET_UP|IDENTITY/) });
+      // What the former device could read, it still can.
+      expect(await textOf(bob, messages[0])).toBe('from Alice');
+    });
   }
 
-  for (const isWritten of [false, true]) {
-    it(`is that of the user also if the device crashes ${isWritten ? 'after' : 'before'} any write`, async () => {
-      for (let failing = 0; failing < 12; failing++) {
-        const { server, id, messages } = await scene();
-        const storage = memoryStorage();
-        let count = 0;
-        const crashing: typeof storage = {
-          ...storage,
-          async write(changes, guard) {
-            if (count++ < failing) return storage.write(changes, guard);
-            if (count === failing + 1 && isWritten) await storage.write(changes, guard);
-            throw lost();
-          },
-        };
-        const first = await openClient(server, 'bob', { storage: crashing });
-        await first.e2ee.setUp({ replaceIdentity: true }).catch((error) => expect(error.code).toBe('NETWORK'));
-        const again = await openClient(server, 'bob', { storage });
-        if (!(await again.e2ee.start())) await again.e2ee.setUp({ replaceIdentity: true });
-        await again.e2ee.conversation(id).send({ text: 'new' });
-        expect(await textOf(again, messages.at(-1))).toBe('new');
-        expect(await again.e2ee.identity('bob')).toMatchObject({ isVerified: true });
-        expect(devicesOf(server, 'bob')).toHaveLength(1);
-      }
+  const crashes = Array.from({ length: 24 }, (_, index) => ({ failing: index >> 1, isWritten: index % 2 === 1 }));
+  for (const { failing, isWritten } of someOf(crashes, 6)) {
+    it(`is that of the user also if the device crashes ${isWritten ? 'after' : 'before'} write ${failing}`, async () => {
+      const { server, id, messages } = await scene();
+      const storage = memoryStorage();
+      let count = 0;
+      const crashing: typeof storage = {
+        ...storage,
+        async write(changes, guard) {
+          if (count++ < failing) return storage.write(changes, guard);
+          if (count === failing + 1 && isWritten) await storage.write(changes, guard);
+          throw lost();
+        },
+      };
+      const first = await openClient(server, 'bob', { storage: crashing });
+      await first.e2ee.setUp({ replaceIdentity: true }).catch((error) => expect(error.code).toBe('NETWORK'));
+      const again = await openClient(server, 'bob', { storage });
+      if (!(await again.e2ee.start())) await again.e2ee.setUp({ replaceIdentity: true });
+      await again.e2ee.conversation(id).send({ text: 'new' });
+      expect(await textOf(again, messages.at(-1))).toBe('new');
+      expect(await again.e2ee.identity('bob')).toMatchObject({ isVerified: true });
+      expect(devicesOf(server, 'bob')).toHaveLength(1);
     });
   }
 

@@ -7,7 +7,7 @@ import { createFakeServer, type StoredMessage } from './fake-server.js';
 // message is stored once, and everybody who may read it can. E2EE_STEPS sets the number of steps (10000 takes about an hour),
 // SEED repeats a schedule as far as the order of what happens at once allows.
 
-const SHORT_MS = 15_000;
+const SHORT_MS = 8_000;
 const STEPS_MAX = Number(process.env['E2EE_STEPS'] ?? (isExhaustive ? 2_000 : 1_000_000));
 const isShort = !process.env['E2EE_STEPS'] && !isExhaustive;
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
