@@ -164,27 +164,23 @@ export function createConversation(id: string, context: ConversationContext): Co
   function messageRow(messageId: string): Row {
     const message = store.read<Message>(messageId) as Message;
     const isOwn = message.sender != null && message.sender.id === store.ownId();
-    // Each new message changes the conversation: only messages that have a status depend on it.
-    const conversation = (isOwn ? state.get<Entity>(id) : undefined) as
-      | { othersReadSeq?: number; othersDeliveredSeq?: number }
-      | undefined;
-    const { seq, text, createdAt } = message;
-    const reached = (mark: number | null | undefined) => mark != null && seq <= mark;
+    const { seq, text, createdAt, clientMessageId } = message;
     return {
-      key: keyOf(messageId),
+      // Only those of the viewer's own messages are unique.
+      key: (isOwn && clientMessageId) || messageId,
       message,
       pending: undefined,
       text,
       createdAt,
       isOwn,
-      status: !isOwn
-        ? undefined
-        : reached(conversation?.othersReadSeq)
-          ? 'seen'
-          : reached(conversation?.othersDeliveredSeq)
-            ? 'delivered'
-            : 'stored',
+      status: isOwn ? statusOf(seq) : undefined,
     };
+  }
+
+  /** Each new message changes the conversation: of the rows, only those of the viewer depend on it. */
+  function statusOf(seq: number): MessageStatus {
+    const { othersReadSeq, othersDeliveredSeq } = state.get<Partial<Record<string, number | null>>>(id) ?? {};
+    return seq <= (othersReadSeq ?? 0) ? 'seen' : seq <= (othersDeliveredSeq ?? 0) ? 'delivered' : 'stored';
   }
 
   /** Returns the row of before if it is equal: each new message changes the conversation, on which the viewer's rows depend. */
@@ -202,12 +198,6 @@ export function createConversation(id: string, context: ConversationContext): Co
     const isSending = state.get<Record<string, string>>('~sending')?.[id] === key;
     const status = error ? 'failed' : isSending ? 'sending' : 'queued';
     return { key, message: undefined, pending, text, createdAt, isOwn: true, status };
-  }
-
-  /** Only the keys of the viewer's own messages are unique. */
-  function keyOf(messageId: string): string {
-    const { sender, clientMessageId } = state.get<Entity>(messageId) as Entity & { sender?: { __ref: string } | null };
-    return clientMessageId && sender?.__ref === store.ownId() ? (clientMessageId as string) : messageId;
   }
 
   const view = state.derive<ConversationView>(
