@@ -2,6 +2,7 @@ import { type Bytes, copyOf, equal, toBase64Url } from './bytes.js';
 import { type DeviceList, isSignedBy, type ListHead, readDeviceList } from './device-list.js';
 import { E2eeError } from './errors.js';
 import { type Certificate, readCertificate, safetyNumber, verifyHistoryKey } from './identity.js';
+import { memoryLocks } from './locks.js';
 import type { E2eeStorage } from './storage.js';
 
 /** What this device knows of the identity of a user. */
@@ -81,10 +82,19 @@ export function createTrust(
     return known;
   }
 
-  async function write(userId: string, value: Pinned): Promise<void> {
-    await storage.write({ [keyOf(userId)]: value });
-    recent.delete(userId);
-  }
+  const queue = memoryLocks();
+
+  /**
+   * Changes what is known of a user, one change after another, so that none takes back another one.
+   * @param change returns what is known afterwards: undefined for no change, and null for nothing.
+   */
+  const update = (userId: string, change: (known: Pinned | undefined) => Pinned | null | undefined): Promise<void> =>
+    queue.run(userId, async () => {
+      const value = change(await pinned(userId));
+      if (value === undefined) return;
+      await storage.write({ [keyOf(userId)]: value ?? undefined });
+      recent.delete(userId);
+    });
 
   /**
    * Verifies the certificate of a device, and stores the identity key if it is new.
@@ -120,15 +130,14 @@ export function createTrust(
   }
 
   async function see({ userId, identityKey }: Owner): Promise<void> {
-    const known = await pinned(userId);
-    if (!known) {
-      await write(userId, { current: identityKey, others: [], isVerified: false });
-      return;
-    }
-    if (keysOf(known).some((key) => equal(key, identityKey))) return;
-    const latest = [...known.others, identityKey].slice(-OTHERS_MAX);
-    await write(userId, { ...known, others: latest });
-    onIdentityChanged(userId);
+    let isChanged = false;
+    await update(userId, (known) => {
+      if (!known) return { current: identityKey, others: [], isVerified: false };
+      if (keysOf(known).some((key) => equal(key, identityKey))) return undefined;
+      isChanged = true;
+      return { ...known, others: [...known.others, identityKey].slice(-OTHERS_MAX) };
+    });
+    if (isChanged) onIdentityChanged(userId);
   }
 
   const isAccepted = ({ userId, identityKey }: Owner, known: Pinned | undefined): boolean =>
@@ -296,11 +305,11 @@ export function createTrust(
     },
 
     /** Stores whether the viewer has compared the safety number. */
-    async verify(userId: string, isVerified = true): Promise<void> {
-      const known = await pinned(userId);
-      if (!known) throw new E2eeError('KEY_UNAVAILABLE', 'No device of the user is known.');
-      await write(userId, { ...known, isVerified });
-    },
+    verify: (userId: string, isVerified = true): Promise<void> =>
+      update(userId, (known) => {
+        if (!known) throw new E2eeError('KEY_UNAVAILABLE', 'No device of the user is known.');
+        return { ...known, isVerified };
+      }),
 
     /**
      * Accepts the key that was seen last, or the given one if that was seen. The user has to be verified again.
@@ -308,35 +317,34 @@ export function createTrust(
      */
     async accept(userId: string, identityKey?: Uint8Array): Promise<void> {
       if (userId === ownUserId()) throw changed(userId);
-      const known = await pinned(userId);
-      const current = identityKey ? known?.others.find((key) => equal(key, identityKey)) : known?.others.at(-1);
-      if (!known || !current) return;
-      const former = [...(known.former ?? []), known.current];
-      // Those that were seen after it have yet to be accepted.
-      const others = known.others.slice(known.others.indexOf(current) + 1);
-      await write(userId, { current, others, former, isVerified: false });
+      await update(userId, (known) => {
+        const current = identityKey ? known?.others.find((key) => equal(key, identityKey)) : known?.others.at(-1);
+        if (!known || !current) return undefined;
+        const former = [...(known.former ?? []), known.current];
+        // Those that were seen after it have yet to be accepted.
+        const others = known.others.slice(known.others.indexOf(current) + 1);
+        return { current, others, former, isVerified: false };
+      });
     },
 
     /** Stores a key that the viewer has made or recovered. */
-    async setOwn(userId: string, identityKey: Uint8Array): Promise<void> {
-      const known = await pinned(userId);
-      const current = copyOf(identityKey);
-      const isSame = known && equal(known.current, current);
-      if (isSame && known.isVerified) return;
-      // Messages that the viewer has sent before remain valid.
-      const former = [...(known?.former ?? []), ...(known?.isVerified ? [known.current] : [])];
-      await write(userId, { current, others: [], former, isVerified: true });
-    },
+    setOwn: (userId: string, identityKey: Uint8Array): Promise<void> =>
+      update(userId, (known) => {
+        const current = copyOf(identityKey);
+        const isSame = known && equal(known.current, current);
+        if (isSame && known.isVerified) return undefined;
+        // Messages that the viewer has sent before remain valid.
+        const former = [...(known?.former ?? []), ...(known?.isVerified ? [known.current] : [])];
+        return { current, others: [], former, isVerified: true };
+      }),
 
     /** Takes back `setOwn`. */
-    async forgetOwn(userId: string, identityKey: Uint8Array): Promise<void> {
-      const known = await pinned(userId);
-      if (!known || !equal(known.current, identityKey)) return;
-      const current = known.former?.at(-1);
-      if (current) return write(userId, { ...known, current, former: known.former?.slice(0, -1) ?? [] });
-      await storage.write({ [keyOf(userId)]: undefined });
-      recent.delete(userId);
-    },
+    forgetOwn: (userId: string, identityKey: Uint8Array): Promise<void> =>
+      update(userId, (known) => {
+        if (!known || !equal(known.current, identityKey)) return undefined;
+        const current = known.former?.at(-1);
+        return current ? { ...known, current, former: known.former?.slice(0, -1) ?? [] } : null;
+      }),
 
     /** @throws E2eeError `KEY_UNAVAILABLE` if no device of the user is known. */
     async safetyNumber(userId: string): Promise<string> {

@@ -134,6 +134,61 @@ describe('a server that has keys of its own', () => {
     expect((await alice.e2ee.identity('carol')).identityKey).toBeUndefined();
   });
 
+  it.each(['DIRECT', 'GROUP'] as const)(
+    'does not prevent the first message after its accepted change: %s',
+    async (kind) => {
+      for (const isJoined of [true, false]) {
+        const { server, alice, id, messages } = await scene({}, kind);
+        await alice.e2ee.verifyIdentity('bob');
+        const again = await openClient(server, 'bob');
+        await again.e2ee.setUp({ replaceIdentity: true });
+        if (isJoined) await again.e2ee.conversation(id).synchronize();
+        const send = (text: string) => alice.e2ee.conversation(id).send({ text });
+        if (isJoined) await expect(send('refused')).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
+        else await send('only to devices of Alice');
+        await alice.e2ee.acceptIdentity('bob');
+        await send('accepted');
+        const { content } = await again.e2ee.conversation(id).open(messages.at(-1) as StoredMessage);
+        expect(content.text).toBe('accepted');
+      }
+    },
+  );
+
+  it('cannot take back a verification, nor conceal a new identity, by what arrives at the same time', async () => {
+    const given = await scene();
+    const { server, alice, id } = given;
+    const { storage } = alice;
+    const forged = await forge(given, 'alice', 'bob');
+    // The verification has read what is known, and not stored it, when the other identity arrives.
+    let release = () => {};
+    let isHeld = true;
+    const slow: E2eeStorage = {
+      ...storage,
+      async get(key) {
+        const value = await storage.get(key);
+        if (key === 'identity:bob' && isHeld) {
+          isHeld = false;
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        }
+        return value;
+      },
+    };
+    const restarted = await openClient(server, 'alice', { storage: slow });
+    const verifying = restarted.e2ee.verifyIdentity('bob');
+    const opening = restarted.e2ee
+      .conversation(id)
+      .open(forged)
+      .catch(() => {});
+    // It either waits, or stores the identity.
+    const isStored = async () => ((await storage.get('identity:bob')) as { others: unknown[] }).others.length > 0;
+    for (let turns = 0; turns < 300 && !(await isStored()); turns++) await new Promise(setImmediate);
+    release();
+    await Promise.all([verifying, opening]);
+    expect(await restarted.e2ee.identity('bob')).toMatchObject({ isVerified: true, isChanged: true });
+  });
+
   it('cannot make an accepted change of an identity look like another change', async () => {
     const given = await scene();
     const { server, alice, id, messages } = given;
