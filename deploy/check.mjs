@@ -13,18 +13,14 @@ import { configurationFiles } from './configuration.mjs';
 const bin = (name) => join('node_modules', '.bin', name);
 
 const checks = {
-  // The longest ones first, because two run at once.
-  'the migrations result in schema.prisma': () => run(process.execPath, ['prisma/drift.mjs']),
-  'each migration locks at most one busy table, and the database states which versions may run on it': () =>
-    run(process.execPath, ['prisma/locks.mjs']),
+  // The longest ones first, because several run at once.
+  'types of the tests': () => types('test'),
   'format, lint, no cycles between files': () => run(bin('biome'), ['check', '--error-on-warnings']),
-  'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
-  'types of the server': () => run(bin('tsc'), ['--noEmit']),
-  'types of packages/client': () => run(bin('tsc'), ['-p', 'packages/client', '--noEmit']),
-  'types of packages/e2ee': () => run(bin('tsc'), ['-p', 'packages/e2ee', '--noEmit']),
-  'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
-  'types of the web app': () => run(bin('tsc'), ['-p', 'web']),
+  'the migrations result in schema.prisma, lock at most one busy table each, and state which versions may run on them':
+    () => run(process.execPath, ['prisma/check.mjs']),
+  'types of the server': () => types('.'),
   'unused files, exports and dependencies': () => run(bin('knip'), []),
+  'types of the web app': () => types('web'),
   'schema.graphql is generated (else: npm run schema)': async () => {
     const { status, output } = await run(process.execPath, ['dist/print-schema.js']);
     const same = output === readFileSync('schema.graphql', 'utf8');
@@ -35,10 +31,11 @@ const checks = {
   'web/src/generated is generated (else: npm run codegen)': () =>
     run(bin('graphql-codegen'), ['--config', 'web/codegen.ts', '--check']),
   'the operations of packages/client are generated (else: npm run codegen)': async () => differing(await clientFiles()),
-  'packages/client can be published': () => publishable('client'),
-  'packages/e2ee can be published': () => publishable('e2ee'),
+  'packages/client has correct types and can be published': () => publishable('client'),
+  'packages/e2ee has correct types and can be published': () => publishable('e2ee'),
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
+  'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
   'README.md has at most 130 lines, so that it is read to its end': shortReadme,
   'texts and pages contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
 };
@@ -68,7 +65,17 @@ function differing(files) {
   };
 }
 
-/** Builds a package, and checks its entry points and types as others would use them. */
+/**
+ * Checks the types of a project. What was checked is stored, so that the next run checks only what has changed. One thread,
+ * because several would check many types more than once, while another check uses the other core.
+ */
+function types(project) {
+  const stored = join('node_modules', '.cache', 'parley', `${project === '.' ? 'server' : project}.tsbuildinfo`);
+  const options = ['--noEmit', '--incremental', '--tsBuildInfoFile', stored, '--checkers', '1'];
+  return run(bin('tsc'), ['-p', project, ...options]);
+}
+
+/** Builds a package with its types, and checks its entry points and types as others would use them. */
 async function publishable(name) {
   const folder = join('packages', name);
   const built = await run(bin('tsc'), ['-p', folder]);

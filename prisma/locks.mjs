@@ -1,12 +1,9 @@
-#!/usr/bin/env node
-// Applies prisma/migrations to an empty database, and exits with 1 if a new one breaks a rule of docs/OPERATIONS.md
-// (Upgrade): a transaction locks at most one of the tables that every send uses, because it could otherwise deadlock with
-// sends; and the database states which builds may run on it.
+// Checks the rules of docs/OPERATIONS.md (Upgrade) for new migrations: a transaction locks at most one of the tables that
+// every send uses, because it could otherwise deadlock with sends; and the database states which builds may run on it.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PGlite } from '@electric-sql/pglite';
 
 const HOT = ['users', 'sessions', 'conversations', 'memberships', 'marks', 'messages', 'mentions', 'changes'];
 /** Migrations from before this rule that lock several tables. They have been applied, so they are not changed. */
@@ -28,41 +25,42 @@ const names = readdirSync(folder, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map((entry) => entry.name)
   .sort();
-const faults = [];
-const database = new PGlite();
-for (const name of names) {
-  const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
-  // Such a migration runs outside of a transaction.
-  const isIndex = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY/.test(sql);
-  const { rows: before } = await database.query(`SELECT oid FROM pg_class WHERE relname = ANY ($1)`, [HOT]);
-  if (!isIndex) await database.exec('BEGIN');
-  await database.exec(sql);
-  // The locks of reads and of foreign keys block nobody.
-  const { rows: locked } = await database.query(
-    `SELECT DISTINCT relation::regclass::text AS name FROM pg_locks
-     WHERE relation = ANY ($1) AND granted AND mode NOT IN ('AccessShareLock', 'RowShareLock') ORDER BY name`,
-    [before.map(({ oid }) => oid)],
-  );
-  if (!isIndex) await database.exec('COMMIT');
-  if (locked.length > 1 && !BEFORE.includes(name) && !IN_ORDER_OF_SENDS.includes(name)) {
-    faults.push(`${name} locks ${locked.map((table) => table.name).join(' and ')}: make one migration for each.`);
-  }
-}
 
-const { rows } = await database.query(`SELECT obj_description('log_state'::regclass, 'pg_class') AS comment`);
-const oldest = /^Oldest migration that a build must know: (\d{14}_\w+)$/.exec(rows[0].comment ?? '')?.[1];
-if (!names.includes(oldest)) faults.push(`The comment of log_state names no migration: ${rows[0].comment}`);
-const lastReleased = newestReleased();
-const isNewer = lastReleased !== undefined && names.some((name) => name > lastReleased);
-if (isNewer && oldest !== lastReleased) {
-  faults.push(
-    `The first migration since the last release must state which builds may run on its tables:
+/** Applies the migrations to an empty database, and describes each that breaks a rule. */
+export async function brokenRules(database) {
+  const faults = [];
+  for (const name of names) {
+    const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
+    // Such a migration runs outside of a transaction.
+    const isIndex = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY/.test(sql);
+    const { rows: before } = await database.query(`SELECT oid FROM pg_class WHERE relname = ANY ($1)`, [HOT]);
+    if (!isIndex) await database.exec('BEGIN');
+    await database.exec(sql);
+    // The locks of reads and of foreign keys block nobody.
+    const { rows: locked } = await database.query(
+      `SELECT DISTINCT relation::regclass::text AS name FROM pg_locks
+       WHERE relation = ANY ($1) AND granted AND mode NOT IN ('AccessShareLock', 'RowShareLock') ORDER BY name`,
+      [before.map(({ oid }) => oid)],
+    );
+    if (!isIndex) await database.exec('COMMIT');
+    if (locked.length > 1 && !BEFORE.includes(name) && !IN_ORDER_OF_SENDS.includes(name)) {
+      faults.push(`${name} locks ${locked.map((table) => table.name).join(' and ')}: make one migration for each.`);
+    }
+  }
+
+  const { rows } = await database.query(`SELECT obj_description('log_state'::regclass, 'pg_class') AS comment`);
+  const oldest = /^Oldest migration that a build must know: (\d{14}_\w+)$/.exec(rows[0].comment ?? '')?.[1];
+  if (!names.includes(oldest)) faults.push(`The comment of log_state names no migration: ${rows[0].comment}`);
+  const lastReleased = newestReleased();
+  const isNewer = lastReleased !== undefined && names.some((name) => name > lastReleased);
+  if (isNewer && oldest !== lastReleased) {
+    faults.push(
+      `The first migration since the last release must state which builds may run on its tables:
 COMMENT ON TABLE "log_state" IS 'Oldest migration that a build must know: ${lastReleased}';`,
-  );
+    );
+  }
+  return faults;
 }
-await database.close();
-console.log(faults.length === 0 ? 'each migration locks one busy table at most' : faults.join('\n'));
-process.exit(faults.length === 0 ? 0 : 1);
 
 /** The newest migration of the last release, a tag `v…`; undefined before there is one. */
 function newestReleased() {
