@@ -20,6 +20,7 @@ import {
 } from '../../../packages/e2ee/src/index.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
+import { atEnd } from '../../support/ending.js';
 import { detailModes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { mark } from '../../support/receipts.js';
@@ -585,6 +586,8 @@ describe.each(detailModes)('encrypted conversations of a client in %s mode', (mo
       }
     }
     const { fetch: original } = globalThis;
+    // The other tests of this file use it as well.
+    atEnd(() => vi.stubGlobal('fetch', original));
     vi.stubGlobal('fetch', async (...given: Parameters<typeof fetch>) => {
       const response = await original(...given);
       return new Response(denied(await response.text()), response);
