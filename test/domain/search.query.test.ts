@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ChatError } from '../../src/core/errors.js';
 import { newId } from '../../src/core/ids.js';
+import { isVisible } from '../../src/core/text/characters.js';
 import { namesIn } from '../../src/core/text/mentions.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
@@ -354,7 +355,8 @@ describe.each(modes)('a random query in %s mode', (mode) => {
         fc.nat(),
         async (words, from, size) => {
           const text = words.join(' ').trim();
-          if (text === '' || text.includes('\0') || !text.isWellFormed()) return;
+          // Messages without visible characters are rejected.
+          if (!isVisible(text) || text.includes('\0') || !text.isWellFormed()) return;
           const { id } = await sendMessage(deps, other, { conversationId, text });
           const part = words.slice(from % words.length).slice(0, 1 + (size % words.length));
           const query = `"${part.join(' ').replace(/["“”„]/g, ' ')}"`;

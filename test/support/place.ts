@@ -154,8 +154,8 @@ const testSettings = {
   // Clearing the default of 32 MB takes half of the CPU time of a start.
   DATA_DIR_CACHE_BYTES: '8388608',
   // PostgreSQL accepts 100 connections by default, and four workers start several nodes each.
-  // Each connection plans the statements again. Tests of locks need four: one that holds the lock, two that wait, and one
-  // that looks.
+  // Each connection plans the statements again. Tests of locks need one that holds the lock, two that wait, and one for
+  // others.
   DATABASE_POOL_MAX: '4',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
@@ -185,9 +185,9 @@ async function makeFolder(name: string) {
 let administration: Promise<pg.Client> | undefined;
 
 /** Runs statements outside of the databases of the tests. */
-async function administer(sql: string): Promise<void> {
+async function administer<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
   administration ??= connect();
-  await (await administration).query(sql);
+  return (await (await administration).query<Row>(sql, values)).rows;
 
   async function connect() {
     const client = new pg.Client({ connectionString: inject('services')?.databaseUrl });
@@ -216,15 +216,17 @@ async function makeDatabase(name: string, migrated: boolean) {
       MEDIA_DIR: join(inject('scratch'), name, 'media'),
       JWT_SECRET: 'a secret of the tests, the same for all nodes of a place',
     },
-    remove: () => administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    remove: async () => void (await administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }
 
 /** Resolves when this number of transactions of the node's PostgreSQL database wait for locks. */
 export const waitingFor = ({ deps }: RunningNode, count: number): Promise<void> =>
   eventually(`${count} wait`, async () => {
-    const [row] = await deps.database.db.$queryRaw<[{ waiting: number }]>`
-      SELECT count(*)::int AS waiting FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    return row.waiting >= count;
+    // On another connection, because those of the node wait.
+    const [row] = await administer<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`,
+      [new URL(deps.config.databaseUrl ?? '').pathname.slice(1)],
+    );
+    return (row?.waiting ?? 0) >= count;
   });
