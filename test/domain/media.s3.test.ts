@@ -43,7 +43,11 @@ describe('attachments in S3', () => {
   let bob: Person;
   let direct: string;
   beforeAll(async () => {
-    [place, s3, clamd] = await Promise.all([makePlace(anyMode), startS3(atFileEnd), startClamd(atFileEnd)]);
+    [place, s3, clamd] = await Promise.all([
+      makePlace(anyMode, { web: true }),
+      startS3(atFileEnd),
+      startClamd(atFileEnd),
+    ]);
     clamd.sizeMax = 20 * MiB;
     node = await place.start({
       ...s3.env,
