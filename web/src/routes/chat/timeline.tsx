@@ -3,7 +3,6 @@ import {
   Fragment,
   type KeyboardEvent,
   lazy,
-  type ReactNode,
   type RefObject,
   Suspense,
   useEffect,
@@ -97,8 +96,6 @@ export function Timeline({
   const unseen = useUnseen(rows, isAtEnd && !hasLater);
   const [target, setTarget] = useState<Target>();
   const permissions = usePermissions(conversation);
-  // The lines between days name today and yesterday.
-  const day = new Date().toDateString();
   useReadMarks(scroller, handle, visible);
   const logId = useId();
   const hasRail = conversation.latestSeq >= RAIL_MESSAGES && !isPending;
@@ -265,35 +262,30 @@ export function Timeline({
             const isTarget = target?.isReached === true && !target.isPlace && target.key === row.key;
             const isExposed = isPlain(row) && (row.message?.seq ?? 0) > sealedSeq;
             const isTabStop = index === visible.rows.length - 1;
-            return elementOf(
-              row,
-              [before, isDivider, isTarget, isExposed, isTabStop, viewer, permissions, times, day],
-              () => {
-                const startsDay = !before || !isSameDay(before.createdAt, row.createdAt);
-                return (
-                  <Fragment key={row.key}>
-                    {startsDay && (
-                      <h2 className={styles.day}>
-                        <span>{times.day(row.createdAt)}</span>
-                      </h2>
-                    )}
-                    {isDivider && (
-                      <p className={styles.divider} data-divider="">
-                        <span>{pane.unread}</span>
-                      </p>
-                    )}
-                    <MessageRow
-                      row={row}
-                      viewer={viewer}
-                      permissions={permissions}
-                      isTarget={isTarget}
-                      isExposed={isExposed}
-                      isTabStop={isTabStop}
-                      startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
-                    />
-                  </Fragment>
-                );
-              },
+            const startsDay = !before || !isSameDay(before.createdAt, row.createdAt);
+            const startsGroup = startsDay || isDivider || !before || !isSameGroup(before, row);
+            return (
+              <Fragment key={row.key}>
+                {startsDay && (
+                  <h2 className={styles.day}>
+                    <span>{times.day(row.createdAt)}</span>
+                  </h2>
+                )}
+                {isDivider && (
+                  <p className={styles.divider} data-divider="">
+                    <span>{pane.unread}</span>
+                  </p>
+                )}
+                <MessageRow
+                  row={row}
+                  viewer={viewer}
+                  permissions={permissions}
+                  isTarget={isTarget}
+                  isExposed={isExposed}
+                  isTabStop={isTabStop}
+                  startsGroup={startsGroup}
+                />
+              </Fragment>
             );
           })}
         </div>
@@ -367,19 +359,6 @@ function Typing({ names }: { names: string[] }) {
       )}
     </div>
   );
-}
-
-/** The elements of rows, with the values from which they were made. */
-const elements = new WeakMap<Row, { values: readonly unknown[]; element: ReactNode }>();
-
-/** The same element as before if nothing has changed: then nothing below it is compared, however many rows there are. */
-function elementOf(row: Row, values: readonly unknown[], make: () => ReactNode): ReactNode {
-  let known = elements.get(row);
-  if (!known || known.values.some((value, index) => value !== values[index])) {
-    known = { values, element: make() };
-    elements.set(row, known);
-  }
-  return known.element;
 }
 
 /** Whether a message of a user is shown that is not encrypted. */
