@@ -183,17 +183,22 @@ export function createConversation(id: string, context: ConversationContext): Co
     return seq <= (othersReadSeq ?? 0) ? 'seen' : seq <= (othersDeliveredSeq ?? 0) ? 'delivered' : 'stored';
   }
 
-  /** Returns the row of before if it is equal: each new message changes the conversation, on which the viewer's rows depend. */
-  function stable(compute: () => Row): () => Row {
+  /**
+   * Computes a row when what it depends on has changed, and returns the one of before if it is equal: each new message changes
+   * the conversation, on which the viewer's rows depend. The functions of rows must not be made where `view` is computed: each
+   * would keep the rows of that time, and these those of earlier times.
+   */
+  function stable<Source>(compute: (source: Source) => Row, source: Source): () => Row {
     let row: Row | undefined;
-    return () => {
-      const next = compute();
+    return state.cached(() => {
+      const next = compute(source);
       if (!row || Object.entries(next).some(([name, value]) => row?.[name as keyof Row] !== value)) row = next;
       return row;
-    };
+    });
   }
 
-  function pendingRow(pending: OutboxEntry): Row {
+  function pendingRow(entry: OutboxEntry): Row {
+    const pending = state.get<OutboxEntry>(`outbox:${entry.clientMessageId}`) ?? entry;
     const { clientMessageId: key, text, createdAt, error } = pending;
     const isSending = state.get<Record<string, string>>('~sending')?.[id] === key;
     const status = error ? 'failed' : isSending ? 'sending' : 'queued';
@@ -205,15 +210,14 @@ export function createConversation(id: string, context: ConversationContext): Co
       const range = shownRange();
       const latest = latestSeq() ?? 0;
       const next = new Map<string, () => Row>();
-      const keep = (key: string, compute: () => Row) => next.set(key, rows.get(key) ?? state.cached(stable(compute)));
       const places = range ? store.places(id).filter(({ seq }) => range[0] <= seq && seq <= range[1]) : [];
-      for (const place of places) keep(place.id, () => messageRow(place.id));
+      for (const place of places) next.set(place.id, rows.get(place.id) ?? stable(messageRow, place.id));
       const hasLater = range !== undefined && range[1] < latest;
       const isAtEnd = state.get(keys.at) === undefined || !hasLater;
       const pending = isAtEnd ? outbox.entries(id) : [];
       for (const entry of pending) {
         const key = `outbox:${entry.clientMessageId}`;
-        keep(key, () => pendingRow(state.get<OutboxEntry>(key) ?? entry));
+        next.set(key, rows.get(key) ?? stable(pendingRow, entry));
       }
       rows = next;
       const typing = Object.keys(state.get<Typing>(`~typing:${id}`) ?? {});
